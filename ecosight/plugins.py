@@ -1,0 +1,36 @@
+"""Plug-in discovery: one entry-point group a family, found by name."""
+
+from __future__ import annotations
+
+import difflib
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from ecosight.errors import NotFound
+
+__all__ = ["load_plugin", "plugin_names"]
+
+
+def plugin_names(family: str) -> list[str]:
+    """Names of all installed plug-ins of a family, such as ``ecosight.modalities``, sorted."""
+    return sorted(_found(family))
+
+
+def load_plugin(family: str, name: str) -> Any:
+    """The object behind a plug-in's name.
+
+    Raises: NotFound: no plug-in has that name; the hint lists the known ones.
+    """
+    found = _found(family)
+    if name not in found:
+        near = difflib.get_close_matches(name, found, n=1)
+        guess = f"Did you mean {near[0]!r}? " if near else ""
+        raise NotFound(
+            f"there is no plug-in {name!r} in {family}",
+            hint=f"{guess}Known: {', '.join(sorted(found)) or 'none'}.",
+        )
+    return found[name].load()
+
+
+def _found(family: str) -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=family)}

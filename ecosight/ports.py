@@ -1,0 +1,228 @@
+"""The ports: what the rooms expect of a clock, a store, a modality and a served model.
+
+Each is a Protocol of a few methods. ``ecosight.testing`` holds a conformance suite for each one;
+every adapter runs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from ecosight.values import MediaInfo, ModelRef, ParityReport
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = [
+    "BlobStore",
+    "Clock",
+    "Embedder",
+    "Modality",
+    "ModelSource",
+    "Progress",
+    "RefStore",
+    "Servable",
+    "Task",
+]
+
+
+class Clock(Protocol):
+    """Time, so that tests can make it jump."""
+
+    def now(self) -> datetime:
+        """The wall clock: aware, UTC. May jump; never used to measure a duration."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that never run backwards; only differences mean something."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        ...
+
+
+class BlobStore(Protocol):
+    """Content-addressed bytes. Thread-safe; putting the same bytes twice stores them once.
+
+    A digest is a SHA-256 in lower-case hex. Once ``put`` returns, the bytes survive a crash.
+    """
+
+    def put(self, data: bytes) -> str:
+        """Store the bytes and return their digest."""
+        ...
+
+    def get(self, digest: str) -> bytes:
+        """The bytes behind a digest, verified.
+
+        Raises: NotFound: no such blob. IntegrityError: the stored bytes do not match the digest.
+        """
+        ...
+
+    def has(self, digest: str) -> bool: ...
+
+    def delete(self, digest: str) -> None:
+        """Forget a blob; forgetting an unknown one is no error."""
+        ...
+
+    def digests(self) -> Iterator[str]:
+        """Every stored digest, in no particular order."""
+        ...
+
+
+class RefStore(Protocol):
+    """Named pointers that move by compare-and-set, so that two writers cannot lose each other's move."""
+
+    def get(self, name: str) -> str | None: ...
+
+    def compare_and_set(self, name: str, expected: str | None, new: str) -> bool:
+        """Point ``name`` to ``new`` if it still points to ``expected`` (None: does not exist)."""
+        ...
+
+    def names(self, prefix: str = "") -> list[str]: ...
+
+
+class Task(Protocol):
+    """One piece of work whose progress is shown."""
+
+    def advance(self, units: int = 1, **figures: Any) -> None: ...
+
+
+class Progress(Protocol):
+    """Where long work reports to: a bar on a terminal, JSON lines otherwise, a job's row in a worker."""
+
+    def task(self, name: str, total: int, unit: str) -> AbstractContextManager[Task]:
+        """Begin a task of ``total`` units; leaving the context ends it."""
+        ...
+
+    def checkpoint(self) -> None:
+        """Called between units of work. Raises Cancelled when the work should stop here."""
+        ...
+
+
+class Embedder(Protocol):
+    """Turns raw samples into fixed-length vectors. Deterministic; thread-safe."""
+
+    name: str
+    digest: str
+    """Changes whenever the same bytes could give another vector; half of the cache key."""
+    dimension: int
+
+    def embed(self, samples: Sequence[bytes]) -> NDArray[np.float32]:
+        """Embeddings of raw files, float32 (n, dimension).
+
+        Raises: InputError: a sample cannot be read.
+        """
+        ...
+
+
+@runtime_checkable
+class Servable(Protocol):
+    """A model loaded for answering: raw file in, calibrated probabilities out.
+
+    ``prepare`` and ``predict`` are thread-safe and block; call them off the event loop.
+    """
+
+    labels: tuple[str, ...]
+    digest: str
+    engine: str
+    info: Mapping[str, Any]
+    """The artifact's own description: embedder, temperature, dataset, parity report."""
+
+    def prepare(self, data: bytes) -> Any:
+        """Decode and check one raw file; the result goes to ``predict``.
+
+        Raises: InputError: the file is not acceptable.
+        """
+        ...
+
+    def predict(self, prepared: Sequence[Any]) -> NDArray[np.float32]:
+        """Calibrated probabilities, float32 (n, classes), columns in the order of ``labels``."""
+        ...
+
+    def warm(self) -> None:
+        """Run once on the artifact's own examples, so that the first request is not slow.
+
+        Raises: IntegrityError: the answers differ from the ones recorded in the artifact.
+        """
+        ...
+
+
+class Modality(Protocol):
+    """Everything that depends on the kind of sample. Found by name among the plug-ins.
+
+    The only code that knows what the bytes are; all else is blind to it.
+    """
+
+    name: str
+    extensions: frozenset[str]
+    """Lower-case file name endings with the dot, used to find files; content decides."""
+
+    def inspect(self, data: bytes) -> MediaInfo:
+        """Decode the bytes whole and describe them.
+
+        Raises: MediaTooLarge, UnsupportedMedia, UnreadableMedia.
+        """
+        ...
+
+    def embedder(self) -> Embedder:
+        """The configured embedder (made once, then kept).
+
+        Raises: Unavailable: its weights cannot be had.
+        """
+        ...
+
+    def build_head(self, dimension: int, classes: int, *, seed: int, options: Mapping[str, Any]) -> Any:
+        """A Keras model from embeddings (n, dimension) to logits (n, classes), with a
+        ``Normalization`` layer named ``normalization`` that the trainer adapts on the training part."""
+        ...
+
+    def compile_servable(
+        self,
+        *,
+        head: Any,
+        temperature: float,
+        labels: Sequence[str],
+        examples: Sequence[bytes],
+        folder: Path,
+        facts: Mapping[str, Any],
+    ) -> ParityReport:
+        """Write the servable artifact into ``folder`` and compare it with the TensorFlow path.
+
+        Args:
+            head: the trained Keras model that ``build_head`` made.
+            temperature: logits are divided by it before the softmax.
+            examples: real raw files, at least one; they are compared, and a few stay in the artifact.
+            facts: JSON-serialisable facts that belong into the artifact (dataset, seed, …).
+        Returns: the parity report, also written into the artifact. The caller refuses a failed one.
+        """
+        ...
+
+    def load_servable(self, folder: Path, *, engine: str = "default") -> Servable:
+        """Open an artifact for answering, without TensorFlow.
+
+        Raises: IntegrityError: a file does not match its digest. Unavailable: engine not installed.
+        Refused: the engine's answers differ from the recorded ones beyond the tolerance.
+        """
+        ...
+
+
+class ModelSource(Protocol):
+    """The registry as a server sees it."""
+
+    def champion(self) -> ModelRef | None:
+        """Who holds the alias now; None before the first promotion. Raises Unavailable."""
+        ...
+
+    def fetch(self, model: ModelRef) -> Path:
+        """A local folder with the model's servable artifact, verified against its digest."""
+        ...
+
+
+ModalityFactory = Callable[[Any], Modality]
+"""What a plug-in of the group ``ecosight.modalities`` is: ``Config -> Modality``."""

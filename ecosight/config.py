@@ -32,7 +32,7 @@ DEFAULT_FILE = Path("config.yaml")
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class ProjectSection(_Section):
@@ -52,24 +52,33 @@ class SoundSection(_Section):
     yamnet_model: str = "https://tfhub.dev/google/yamnet/1"
     """A tensorflow_hub handle, or a folder with a SavedModel."""
     max_bytes: int = Field(64 * 2**20, ge=1)
+    """Largest sound file that is read."""
     max_seconds: float = Field(300.0, gt=0)
+    """Longest recording that is read."""
     min_seconds: float = Field(0.05, gt=0)
+    """Shortest recording that is worth classifying."""
     silence_dbfs: float = Field(-80.0, le=0)
     """A clip whose loudest sample stays below this is refused as silent."""
 
 
 class ImageSection(_Section):
     max_bytes: int = Field(32 * 2**20, ge=1)
+    """Largest picture that is read."""
 
 
 class StorageSection(_Section):
     backend: Literal["local", "s3"] = "local"
+    """Where samples and model files lie: a folder, or an S3 bucket."""
     path: Path | None = None
     """Folder of the local store; default ``<root>/blobs``."""
     s3_bucket: str | None = None
+    """Bucket, for the backend `s3`."""
     s3_prefix: str = "ecosight"
+    """Prefix of every key in the bucket."""
     s3_endpoint_url: str | None = None
+    """Address of an S3-compatible store; default: the provider's own."""
     s3_region: str | None = None
+    """Region; default: that of the environment."""
 
 
 class DatabaseSection(_Section):
@@ -79,11 +88,14 @@ class DatabaseSection(_Section):
 
 class RedisSection(_Section):
     url: str | None = None
+    """Redis, for several machines."""
 
 
 class ServingSection(_Section):
     host: str = "127.0.0.1"
+    """Address to bind. Anything but loopback requires API keys."""
     port: int = Field(8000, ge=0, le=65535)
+    """Port to bind; 0 takes a free one."""
     engine: str = "default"
     """``default`` (ONNX Runtime), an engine by name, or ``fastest``: the quickest that passes parity here."""
     max_batch: int = Field(16, ge=1)
@@ -102,6 +114,7 @@ class SecuritySection(_Section):
     require_keys: bool | None = None
     """None: keys are required unless the server is bound to loopback."""
     cors_origins: list[str] = []
+    """Origins whose pages may call the API from a browser."""
 
 
 class RetrainingSection(_Section):
@@ -116,31 +129,46 @@ class RetrainingSection(_Section):
     lease_seconds: float = Field(30.0, gt=0)
     """A job whose worker was not heard of for so long is taken up by another."""
     max_attempts: int = Field(3, ge=1)
+    """How often a job is tried before it counts as failed."""
 
 
 class DataCollectionSection(_Section):
     strategy: str = "uncertainty"
+    """Which production samples are kept: uncertainty, random, boundary or all."""
     confidence_threshold: float = Field(0.7, ge=0, le=1)
+    """Samples below this confidence are kept."""
     storage_path: Path | None = None
+    """Folder of collected samples."""
     redis_url: str | None = None
+    """Queue shared between machines."""
     s3_bucket: str | None = None
+    """Bucket of collected samples."""
 
 
 class AnnotationSection(_Section):
     auto_label: bool = True
+    """Whether a model labels first."""
     auto_label_threshold: float = Field(0.8, ge=0, le=1)
+    """Least confidence of an automatic label."""
     require_review: bool = True
+    """Whether a person looks at uncertain labels."""
     consensus_threshold: float = Field(0.8, ge=0, le=1)
+    """Agreement that several annotators must reach."""
 
 
 class DatasetSection(_Section):
     name: str = Field("main", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
+    """Name of the dataset whose versions are trained on."""
     splits: dict[Literal["train", "val", "test"], float] = {"train": 0.72, "val": 0.13, "test": 0.15}
+    """Shares of the parts; whole groups are placed, so they hold approximately."""
     group_pattern: str | None = None
     """Regular expression searched in the file name; its first group (or all of it) names the recording."""
     versions_path: Path | None = None
+    """Folder that versions are checked out to."""
     augmentation: bool = True
+    """Whether the training part is augmented."""
     balance_classes: bool = True
+    """Whether rare classes weigh more in training."""
 
     @field_validator("splits")
     @classmethod
@@ -161,32 +189,55 @@ class DatasetSection(_Section):
 
 class TrainingSection(_Section):
     epochs: int = Field(100, ge=1)
+    """Most epochs of one training."""
     batch_size: int = Field(64, ge=1)
+    """Samples of one step."""
     learning_rate: float = Field(0.001, gt=0)
+    """Learning rate at the start."""
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"
+    """Optimizer."""
     weight_decay: float = Field(0.0, ge=0)
+    """Decoupled weight decay (adamw)."""
     scheduler: Literal["plateau", "cosine", "none"] = "plateau"
+    """How the learning rate falls."""
     scheduler_patience: int = Field(7, ge=1)
+    """Epochs without improvement before the plateau schedule lowers the rate."""
     early_stopping: bool = True
+    """Whether training stops when validation no longer improves."""
     patience: int = Field(15, ge=1)
+    """Epochs without improvement before training stops."""
     hidden_units: list[int] = [512, 256, 128, 64]
+    """Widths of the head's hidden layers."""
     dropout: list[float] = [0.5, 0.4, 0.3, 0.2]
+    """Dropout after each hidden layer."""
     num_gpus: int = Field(0, ge=0)
+    """GPUs to train on; 0 takes the CPU."""
     mixed_precision: bool = False
+    """Whether to compute in 16 bits where that is safe."""
+    gradient_accumulation: int = Field(1, ge=1)
+    """Batches whose gradients are added before one step of the optimizer."""
 
 
 class TuningSection(_Section):
     n_trials: int = Field(100, ge=1)
+    """Trials of one study."""
     timeout: float | None = Field(3600, gt=0)
+    """Seconds after which no new trial begins."""
     pruning: bool = True
+    """Whether hopeless trials are stopped early."""
     parallel_trials: int = Field(1, ge=1)
+    """Trials at the same time."""
 
 
 class EvaluationSection(_Section):
     metrics: list[str] = ["accuracy", "macro_f1", "precision", "recall", "f1", "ece"]
+    """Metrics that are shown first."""
     benchmark_fps: bool = False
+    """Whether speed is measured too."""
     generate_plots: bool = True
+    """Whether figures are drawn."""
     bootstrap_samples: int = Field(1000, ge=100)
+    """Resamples behind each 95% interval."""
     accuracy_margin: float = Field(0.01, ge=0, le=1)
     """A candidate may be this much less accurate than the champion on the same test part."""
     class_margin: float = Field(0.10, ge=0, le=1)
@@ -195,16 +246,24 @@ class EvaluationSection(_Section):
 
 class ABTestingSection(_Section):
     traffic_split: float = Field(0.1, ge=0, le=1)
+    """Share of traffic that a candidate gets."""
     duration_hours: float = Field(24, gt=0)
+    """Planned length of a test."""
     success_metric: str = "accuracy"
+    """The metric that decides."""
     min_samples: int = Field(1000, ge=1)
+    """Samples before a decision."""
 
 
 class RollbackSection(_Section):
     auto_rollback: bool = True
+    """Whether a degraded model is taken back by itself."""
     performance_threshold: float = Field(0.95, ge=0, le=1)
+    """Least performance, as a share of the baseline."""
     error_rate_threshold: float = Field(0.05, ge=0, le=1)
+    """Most errors, as a share of requests."""
     health_check_interval: float = Field(60, gt=0)
+    """Seconds between health checks."""
 
 
 class MlflowSection(_Section):
@@ -220,9 +279,13 @@ class MlflowSection(_Section):
 
 class MonitoringSection(_Section):
     dashboard_port: int = Field(8050, ge=0, le=65535)
+    """Port of the dashboard."""
     refresh_interval: float = Field(5, gt=0)
+    """Seconds between refreshes."""
     alerts: bool = True
+    """Whether alerts are sent."""
     email_notifications: bool = False
+    """Whether alerts go out by mail."""
 
 
 class Config(BaseSettings):

@@ -1,0 +1,130 @@
+"""Blobs as objects of an S3 bucket, at Amazon's or at any endpoint that speaks the same protocol."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ecosight.blobs.digests import checked_digest, is_digest, verified
+from ecosight.errors import NotFound, Unavailable
+
+__all__ = ["S3Blobs"]
+
+_MISSING = {"404", "NoSuchKey", "NotFound"}
+_THERE_ALREADY = {"412", "PreconditionFailed"}
+_ANOTHER_IS_WRITING = {"409", "ConditionalRequestConflict"}
+_NO_CONDITIONS = {"501", "NotImplemented"}
+
+
+class S3Blobs:
+    """A ``BlobStore`` in a bucket, below a prefix. Thread-safe. Credentials come as boto3 finds them.
+
+    Args:
+        endpoint_url: None for Amazon S3.
+    """
+
+    def __init__(
+        self, bucket: str, prefix: str = "", endpoint_url: str | None = None, region: str | None = None
+    ) -> None:
+        import boto3
+        from botocore.config import Config
+
+        self._bucket = bucket
+        self._prefix = f"{prefix.strip('/')}/blobs/" if prefix.strip("/") else "blobs/"
+        self._client: Any = boto3.session.Session().client(
+            "s3",
+            endpoint_url=endpoint_url,
+            region_name=region or ("us-east-1" if endpoint_url else None),
+            config=Config(
+                connect_timeout=5,
+                read_timeout=60,
+                max_pool_connections=32,
+                retries={"mode": "standard", "max_attempts": 4},
+                # A bucket as a host name needs DNS that other endpoints seldom have.
+                s3={"addressing_style": "path"} if endpoint_url else {},
+            ),
+        )
+
+    def put(self, data: bytes) -> str:
+        """Store the bytes, unless they are there. The store checks them against their SHA-256 on arrival.
+
+        Raises: Unavailable.
+        """
+        raw = hashlib.sha256(data).digest()
+        request = {
+            "Bucket": self._bucket,
+            "Key": self._key(raw.hex()),
+            "Body": data,
+            "ChecksumSHA256": base64.b64encode(raw).decode(),
+        }
+        with self._told():
+            code = self._attempt(**request, IfNoneMatch="*")
+            if code in _NO_CONDITIONS | _ANOTHER_IS_WRITING:
+                # Writing the same bytes under the name of their content is right in any case.
+                self._client.put_object(**request)
+        return raw.hex()
+
+    def get(self, digest: str) -> bytes:
+        """Raises: NotFound: no such blob. IntegrityError: damaged. Unavailable. InvalidInput: no digest."""
+        with self._told(missing=digest):
+            answer = self._client.get_object(Bucket=self._bucket, Key=self._key(checked_digest(digest)))
+            data: bytes = answer["Body"].read()
+        return verified(data, digest)
+
+    def has(self, digest: str) -> bool:
+        try:
+            with self._told(missing=digest):
+                self._client.head_object(Bucket=self._bucket, Key=self._key(checked_digest(digest)))
+        except NotFound:
+            return False
+        return True
+
+    def delete(self, digest: str) -> None:
+        with self._told():
+            self._client.delete_object(Bucket=self._bucket, Key=self._key(checked_digest(digest)))
+
+    def digests(self) -> Iterator[str]:
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix)
+        with self._told():
+            for page in pages:
+                names = (item["Key"].rsplit("/", 1)[-1] for item in page.get("Contents", []))
+                yield from (name for name in names if is_digest(name))
+
+    def _key(self, digest: str) -> str:
+        return f"{self._prefix}{digest[:2]}/{digest}"
+
+    def _attempt(self, **request: Any) -> str | None:
+        """Put, and return the code of an answer that is no fault; None when the object is stored."""
+        from botocore.exceptions import ClientError
+
+        try:
+            self._client.put_object(**request)
+        except ClientError as error:
+            code = str(error.response["Error"]["Code"])
+            if code not in _THERE_ALREADY | _ANOTHER_IS_WRITING | _NO_CONDITIONS:
+                raise
+            return code
+        return None
+
+    @contextmanager
+    def _told(self, missing: str | None = None) -> Iterator[None]:
+        from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+
+        try:
+            yield
+        except ClientError as error:
+            code = str(error.response.get("Error", {}).get("Code", ""))
+            if missing is not None and code in _MISSING:
+                raise NotFound(f"there is no blob {missing}", hint="Is this the bucket it was put into?") from None
+            raise self._unavailable(f"{code}: {error.response.get('Error', {}).get('Message', '')}") from error
+        except (BotoCoreError, HTTPClientError) as error:
+            raise self._unavailable(str(error)) from error
+
+    def _unavailable(self, reason: str) -> Unavailable:
+        return Unavailable(
+            f"the bucket {self._bucket!r} cannot be used: {reason}",
+            hint="Check storage.s3_bucket, storage.s3_endpoint_url and the AWS_* variables.",
+        )

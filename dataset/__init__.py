@@ -1,0 +1,1 @@
+"""Labelled recordings: taken in, versioned and split. The face is ``dataset.manager``."""

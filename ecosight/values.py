@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 __all__ = [
     "Annotation",
     "DatasetRef",
+    "DemoSet",
     "MediaInfo",
     "ModelRef",
     "Outcome",
@@ -146,3 +148,20 @@ class ParityReport:
     changed_labels: int
     tolerance: float
     passed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoSet:
+    """Labelled files that a modality made for the demo, all of them on disk.
+
+    Attributes:
+        start: a folder with a folder for each class, to begin with.
+        later: (file, label) of recordings that come in while the first model serves.
+        clips: (file, label) of recordings that are only asked about.
+        group_pattern: finds the recording's group in a file name.
+    """
+
+    start: Path
+    later: tuple[tuple[Path, str], ...]
+    clips: tuple[tuple[Path, str], ...]
+    group_pattern: str

@@ -42,29 +42,33 @@ class LocalBlobs:
             # A file of another size was damaged by something else: it is written anew.
             if not _has_size(path, len(data)):
                 self._write(path, data)
+            _sync_folder(path.parent)  # also when another process has just written it, and not yet come so far
         return digest
 
     def get(self, digest: str) -> bytes:
         """Raises: NotFound: no such blob. IntegrityError: damaged. InvalidInput: no digest."""
         path = self._path(checked_digest(digest))
-        try:
-            with _told(self._folder):
+        with _told(self._folder):
+            try:
                 data = path.read_bytes()
-        except FileNotFoundError:
-            raise NotFound(f"there is no blob {digest}", hint="Is storage.path the folder it was put into?") from None
+            except FileNotFoundError:
+                hint = "Is storage.path the folder it was put into?"
+                raise NotFound(f"there is no blob {digest}", hint=hint) from None
         return verified(data, digest)
 
     def has(self, digest: str) -> bool:
-        return self._path(checked_digest(digest)).is_file()
+        with _told(self._folder):
+            return self._path(checked_digest(digest)).is_file()
 
     def delete(self, digest: str) -> None:
         with _told(self._folder):
             self._path(checked_digest(digest)).unlink(missing_ok=True)
 
     def digests(self) -> Iterator[str]:
-        for folder in self._folder.iterdir():
-            if len(folder.name) == 2 and folder.is_dir():
-                yield from (name for name in os.listdir(folder) if is_digest(name) and name[:2] == folder.name)
+        with _told(self._folder):
+            for folder in self._folder.iterdir():
+                if len(folder.name) == 2:
+                    yield from (name for name in os.listdir(folder) if is_digest(name) and name[:2] == folder.name)
 
     def _path(self, digest: str) -> Path:
         return self._folder / digest[:2] / digest
@@ -84,7 +88,6 @@ class LocalBlobs:
             with suppress(OSError):
                 temporary.unlink()
             raise
-        _sync_folder(path.parent)
 
     def _remove_abandoned(self) -> None:
         for file in self._writing.iterdir():
@@ -113,8 +116,6 @@ def _sync_folder(folder: Path) -> None:
 def _told(folder: Path) -> Iterator[None]:
     try:
         yield
-    except FileNotFoundError:
-        raise
     except OSError as error:
         raise Unavailable(
             f"the blob store {folder} cannot be used: {error.strerror or error}",

@@ -1,0 +1,171 @@
+"""The servable sound model: how it is written, and how it is opened for answering."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecosight.artifact import open_artifact, seal_artifact
+from ecosight.config import SoundSection
+from ecosight.errors import IntegrityError, InvalidInput
+from ecosight.values import ParityReport
+from modalities.sound import runtime
+from modalities.sound.decoding import decode
+from modalities.sound.embedders.base import SoundEmbedder
+from modalities.sound.runtime import Runner
+
+__all__ = ["SoundServable", "compile_servable", "load_servable"]
+
+TOLERANCE = 1e-3
+"""Largest difference of any probability between TensorFlow and ONNX Runtime (both float32)."""
+KEPT_EXAMPLES = 8
+
+Floats = NDArray[np.float32]
+
+
+class SoundServable:
+    """A sound model that answers. Thread-safe."""
+
+    def __init__(
+        self, description: Mapping[str, Any], runner: Runner, engine: str, limits: SoundSection, folder: Path
+    ) -> None:
+        self.labels: tuple[str, ...] = tuple(description["labels"])
+        self.digest: str = description["digest"]
+        self.engine = engine
+        self.info = description
+        self._runner, self._limits = runner, limits
+        self._examples = _read_examples(folder)
+
+    def prepare(self, data: bytes) -> Floats:
+        """The waveform of one raw file, float32 (samples,) at 16 kHz."""
+        return decode(data, self._limits).waveform
+
+    def predict(self, prepared: Sequence[Any]) -> Floats:
+        if not prepared:
+            return np.zeros((0, len(self.labels)), np.float32)
+        return self._runner.run(prepared, "probabilities")
+
+    def warm(self) -> None:
+        waveforms, recorded = self._examples
+        report = compare(recorded, self.predict(waveforms), engine=self.engine, tolerance=TOLERANCE)
+        if not report.passed:
+            raise IntegrityError(
+                f"the model answers its own examples wrong, by {report.max_probability_error:.2g}",
+                hint="Fetch the model again.",
+                **asdict(report),
+            )
+
+
+def compile_servable(
+    *,
+    embedder: SoundEmbedder,
+    limits: SoundSection,
+    head: Any,
+    temperature: float,
+    labels: Sequence[str],
+    examples: Sequence[bytes],
+    folder: Path,
+    facts: Mapping[str, Any],
+) -> ParityReport:
+    """Write the artifact into ``folder`` and compare it with the TensorFlow path. See ``Modality.compile_servable``."""
+    from modalities.sound.graph import with_head
+    from modalities.sound.head import add_head
+
+    _check(head, temperature, labels, examples)
+    folder.mkdir(parents=True, exist_ok=True)
+    model = with_head(embedder.graph, lambda builder, x: add_head(builder, x, head, temperature), len(labels))
+    (folder / "model.onnx").write_bytes(model)
+    shutil.copyfile(runtime.__file__, folder / "runtime.py")
+    head.save(folder / "head.keras")
+    waveforms = [decode(each, limits).waveform for each in examples]
+    reference = _reference(embedder, head, temperature, waveforms)
+    answers = runtime.session_runner(runtime.open_session(model)).run(waveforms, "probabilities")
+    report = compare(reference, answers, engine="onnxruntime", tolerance=TOLERANCE)
+    _write_examples(folder, waveforms[:KEPT_EXAMPLES], reference[:KEPT_EXAMPLES])
+    (folder / "parity.json").write_text(json.dumps(asdict(report), indent=2) + "\n", "utf-8")
+    seal_artifact(folder, _description(embedder, temperature, labels, report, facts))
+    return report
+
+
+def load_servable(folder: Path, *, limits: SoundSection, engine: str) -> SoundServable:
+    """Open an artifact. See ``Modality.load_servable``."""
+    description = open_artifact(folder)
+    runner = runtime.session_runner(runtime.open_session(folder / "model.onnx"))
+    return SoundServable(description, runner, "onnxruntime", limits, folder)
+
+
+def compare(reference: NDArray[Any], answers: Floats, *, engine: str, tolerance: float) -> ParityReport:
+    """How far answers lie from the reference, both (n, classes)."""
+    error = float(np.abs(reference - answers).max())
+    changed = int((reference.argmax(axis=1) != answers.argmax(axis=1)).sum())
+    return ParityReport(
+        reference="tensorflow",
+        engine=engine,
+        samples=len(reference),
+        max_probability_error=error,
+        changed_labels=changed,
+        tolerance=tolerance,
+        passed=changed == 0 and error <= tolerance,
+    )
+
+
+def _check(head: Any, temperature: float, labels: Sequence[str], examples: Sequence[bytes]) -> None:
+    if not examples:
+        raise InvalidInput("a model is compiled with at least one example", hint="Give some real recordings.")
+    if not temperature > 0 or not np.isfinite(temperature):
+        raise InvalidInput(f"a temperature must be above 0, not {temperature}")
+    if head.output_shape[-1] != len(labels) or len(set(labels)) != len(labels):
+        raise InvalidInput(f"the head gives {head.output_shape[-1]} values for labels {list(labels)}")
+
+
+def _reference(embedder: SoundEmbedder, head: Any, temperature: float, waveforms: Sequence[Floats]) -> Floats:
+    from modalities.sound.head import head_logits
+
+    embeddings = np.stack([embedder.reference(waveform) for waveform in waveforms])
+    logits = head_logits(head, embeddings) / temperature
+    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(odds / odds.sum(axis=1, keepdims=True), np.float32)
+
+
+def _description(
+    embedder: SoundEmbedder, temperature: float, labels: Sequence[str], report: ParityReport, facts: Mapping[str, Any]
+) -> dict[str, Any]:
+    return {
+        "modality": "sound",
+        "labels": list(labels),
+        "embedder": {"name": embedder.name, "digest": embedder.digest},
+        "temperature": float(temperature),
+        "sample_rate_hz": runtime.SAMPLE_RATE_HZ,
+        "input": {
+            "dtype": "float32",
+            "shape": [-1, -1],
+            "parameters": {"sample_rate": runtime.SAMPLE_RATE_HZ},
+            "description": "mono waveforms in [-1, 1], one a row; shorter rows end in NaN",
+        },
+        "requirements": [f"{name}=={version(name)}" for name in ("numpy", "onnxruntime", "soxr")],
+        "parity": asdict(report),
+        "facts": dict(facts),
+        "examples": "examples.npz",
+    }
+
+
+def _write_examples(folder: Path, waveforms: Sequence[Floats], probabilities: Floats) -> None:
+    lengths = np.array([len(each) for each in waveforms])
+    rows = np.zeros((len(waveforms), lengths.max()), np.float32)
+    for row, waveform in zip(rows, waveforms, strict=True):
+        row[: len(waveform)] = waveform
+    np.savez_compressed(folder / "examples.npz", waveforms=rows, lengths=lengths, probabilities=probabilities)
+
+
+def _read_examples(folder: Path) -> tuple[list[Floats], Floats]:
+    with np.load(folder / "examples.npz", allow_pickle=False) as kept:
+        rows = [row[:length] for row, length in zip(kept["waveforms"], kept["lengths"], strict=True)]
+        return rows, kept["probabilities"]

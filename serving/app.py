@@ -1,0 +1,72 @@
+"""Makes the FastAPI application: routes, error handlers, middleware and lifespan over one assembly."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from anyio import to_thread
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+
+from ecosight import __version__
+from ecosight.errors import EcosightError
+from serving.assembly import Assembly
+from serving.errors import on_ecosight_error, on_http_exception, on_invalid_request
+from serving.limits import BodyLimits
+from serving.middleware import Access, Observe
+from serving.parts import ServingParts
+from serving.routes.learning import learning_routes
+from serving.routes.predicting import predicting_routes
+from serving.routes.watching import watching_routes
+from serving.security import Guard
+
+__all__ = ["create_app"]
+
+_ABOUT = """Classify recordings, tell the truth about the answers, upload labelled recordings, retrain.
+
+Every answer that is no success is `{"success": false, "error": {"code", "message", "hint", "context"}}`.
+Where API keys are set, send one as `X-API-Key` or `Authorization: Bearer`."""
+
+
+def create_app(parts: ServingParts, *, environ: Mapping[str, str] | None = None) -> FastAPI:
+    """The application over these parts; its lifespan starts and stops everything that runs beside the requests.
+
+    Args:
+        environ: where API keys are read from; None takes the process's environment.
+    Raises: ConfigError: bound beyond loopback without API keys, or keys that cannot be used.
+    """
+    guard = Guard(parts.config, environ)
+    assembly = Assembly(parts)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await to_thread.run_sync(assembly.start)
+        try:
+            yield
+        finally:
+            await to_thread.run_sync(assembly.stop)
+
+    app = FastAPI(title="EcoSight", version=__version__, description=_ABOUT, lifespan=lifespan, redoc_url=None)
+    app.state.assembly = assembly
+    app.add_exception_handler(EcosightError, on_ecosight_error)
+    app.add_exception_handler(HTTPException, on_http_exception)
+    app.add_exception_handler(RequestValidationError, on_invalid_request)
+    for routes in (predicting_routes, learning_routes, watching_routes):
+        app.include_router(routes(assembly))
+    # The last one added is the outermost: figures around CORS around the guard around the limits.
+    app.add_middleware(BodyLimits, limits=assembly.limits, memory=assembly.memory)
+    app.add_middleware(Access, guard=guard)
+    if parts.config.security.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=parts.config.security.cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["X-API-Key", "Authorization", "Content-Type"],
+            expose_headers=["Retry-After"],
+            allow_credentials=False,  # keys travel in headers, so no page ever needs cookies
+        )
+    app.add_middleware(Observe, metrics=assembly.metrics)
+    return app

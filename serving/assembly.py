@@ -1,0 +1,98 @@
+"""The working parts of one server, put together, started and stopped in order. Knows no HTTP."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+
+from ecosight.errors import EcosightError
+from ecosight.logs import get_logger
+from serving.answering import Answering
+from serving.batching import InferencePipeline
+from serving.figures import Figures
+from serving.limits import Admission, Limits, Memory
+from serving.metrics import Metrics
+from serving.model_holder import ModelHolder
+from serving.parts import ServingParts
+from serving.readiness import Readiness, StoreChecks
+
+__all__ = ["Assembly"]
+
+FIRST_MODEL_S = 30.0
+"""How long a start waits for the first model before it takes requests without one."""
+
+
+class Assembly:
+    """One server without its HTTP. ``start`` and ``stop`` are called once each, off the event loop."""
+
+    def __init__(self, parts: ServingParts) -> None:
+        self.parts = parts
+        config = parts.config
+        self.metrics = Metrics()
+        self.limits = Limits.for_files_of(int(getattr(config, config.project.modality).max_bytes))
+        self.memory = Memory(self.limits.total_bytes)
+        self.holder = ModelHolder(
+            parts.source,
+            parts.modality,
+            parts.clock,
+            engine=config.serving.engine,
+            poll_seconds=config.serving.poll_seconds,
+            on_swap=self.metrics.swap,
+        )
+        self.pipeline = InferencePipeline(
+            max_batch=config.serving.max_batch, decode_threads=_cores(), observe=self.metrics.batch
+        )
+        self.admission = Admission(config.serving.queue_limit, lambda: self.pipeline.seconds_per_file)
+        self.answering = Answering(
+            holder=self.holder,
+            pipeline=self.pipeline,
+            admission=self.admission,
+            log=parts.predictions,
+            clock=parts.clock,
+            metrics=self.metrics,
+        )
+        self.readiness = Readiness(self.holder, self.pipeline, StoreChecks(parts.store_checks))
+        self.figures = Figures(parts, self.holder, self.metrics, began=time.monotonic())
+        self._watch()
+
+    def start(self) -> None:
+        """Start the threads, wait a while for the first model, then start what lives beside the server."""
+        self.pipeline.start()
+        self.holder.start()
+        self.holder.wait_for_first_look(FIRST_MODEL_S)
+        for task in self.parts.background:
+            task.start()
+
+    def stop(self) -> None:
+        """Stop in reverse order. What fails to stop is logged and does not keep the rest from stopping."""
+        stops = [task.stop for task in reversed(self.parts.background)]
+        for stop in (*stops, self.pipeline.stop, self.holder.stop, self._flush):
+            _try(stop)
+
+    def _flush(self) -> None:
+        self.parts.predictions.flush()
+
+    def _watch(self) -> None:
+        watched: dict[str, tuple[str, Callable[[], float]]] = {
+            "in_flight_files": ("Files admitted and not yet answered", lambda: self.admission.taken),
+            "queue_files": ("Files waiting for a thread", lambda: self.pipeline.waiting),
+            "queue_limit_files": ("Files that may be in flight", lambda: self.admission.limit),
+            "held_bytes": ("Bytes of request bodies in memory", lambda: self.memory.held_bytes),
+            "failed_swaps": ("Models that could not be swapped in", lambda: self.holder.failed_swaps),
+        }
+        for name, (description, value) in watched.items():
+            self.metrics.watch(name, description, value)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _try(stop: Callable[[], None]) -> None:
+    try:
+        stop()
+    except EcosightError as error:
+        get_logger("serving").warning("not_stopped_in_order", error=error.message)
+    except Exception:
+        get_logger("serving").exception("not_stopped_in_order")

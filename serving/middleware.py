@@ -1,0 +1,68 @@
+"""The outermost layers around every request: figures, headers, the last net for faults, and the guard."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serving.errors import error_response, unexpected_response
+from serving.metrics import Metrics
+from serving.security import Guard
+
+__all__ = ["Access", "Observe"]
+
+_HEADERS: Sequence[tuple[bytes, bytes]] = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+)
+
+
+class Observe:
+    """ASGI middleware: counts and times every answer, adds the security headers, and turns what nobody caught
+    into a 500 with an id."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app, self._metrics = app, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began, status = time.monotonic(), 0
+
+        async def observed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], *_HEADERS]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, observed)
+        except Exception as error:
+            response = unexpected_response(error)
+            if status:  # too late to say it; the server closes the connection
+                raise
+            await response(scope, receive, observed)
+        finally:
+            route = getattr(scope.get("route"), "path", "other")
+            self._metrics.request(route, status, time.monotonic() - began)
+
+
+class Access:
+    """ASGI middleware: asks the guard before anything else is done for a request."""
+
+    def __init__(self, app: ASGIApp, guard: Guard) -> None:
+        self._app, self._guard = app, guard
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            refusal = self._guard.check(scope["method"], scope["path"], scope["headers"])
+            if refusal is not None:
+                await error_response(refusal)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)

@@ -1,0 +1,1 @@
+"""The routes, a file each for what they are about."""

@@ -74,7 +74,7 @@ def _splits(text: str | None) -> dict[str, float] | None:
 def _text(result: Mapping[str, Any]) -> str:
     lines = []
     if created := result.get("created"):
-        shares = ", ".join(f"{part} {share:g}" for part, share in created["splits"].items())
+        shares = ", ".join(f"{part} {created['splits'][part]:g}" for part in PARTS)
         lines.append(f"version {created['name']} is open ({shares})")
     if added := result.get("added"):
         lines.append(

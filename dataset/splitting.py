@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
-from dataset.coverage import Need, cover
+from dataset.covering import Need, cover
 from ecosight.errors import InvalidInput
 from ecosight.ids import content_digest
 

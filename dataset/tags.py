@@ -85,7 +85,9 @@ class TagBook:
             version=version,
             after=before,
         )
-        if not self._refs.compare_and_set(self._prefix + name, None, self._write(tag)):
+        record = self._write(tag)
+        tag = self._read(record)  # as everyone will see it: times to the millisecond
+        if not self._refs.compare_and_set(self._prefix + name, None, record):
             there = self.get(name)
             if there is None or (there.description, dict(there.splits)) != (description, dict(splits)):
                 raise Conflict(

@@ -252,8 +252,8 @@ def _summary(digest: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
         "message": manifest["message"],
         "created_at": datetime.fromisoformat(manifest["created_at"]),
         "class_counts": manifest["class_counts"],
-        "part_counts": manifest["part_counts"],
-        "ratios": manifest["ratios"],
+        "part_counts": {part: manifest["part_counts"][part] for part in PARTS},
+        "ratios": {part: manifest["ratios"][part] for part in PARTS},
         "seed": manifest["seed"],
     }
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -325,6 +325,12 @@ class Config(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings, YamlConfigSettingsSource(settings_cls)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_section_is_default(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """A section whose keys are all commented out reads as None; that asks for its defaults."""
+        return {name: value for name, value in values.items() if value is not None or name not in cls.model_fields}
 
     # -- places derived from the settings, so that each has one truth ------------------------------
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from ecosight.errors import Cancelled, Unavailable
 from ecosight.logs import get_logger
-from ecosight.ports import Task
+from ecosight.ports import Progress, Task
+from ecosight.progress import NullProgress
 from ecosight.state.leases import Lease
 
 __all__ = ["Heart"]
@@ -25,12 +26,15 @@ class Heart:
     The handler's thread only changes numbers in memory; the thread writes them, so work never waits for the
     database. ``checkpoint`` raises Cancelled when the worker shall stop or the lease was lost.
 
+    Args:
+        watched_by: is told all that the handler reports, for whoever sits before this process.
     Attributes:
         lost: why the lease is gone (cancelled, or taken over), or None.
     """
 
-    def __init__(self, lease: Lease, stop: threading.Event) -> None:
+    def __init__(self, lease: Lease, stop: threading.Event, watched_by: Progress | None = None) -> None:
         self._lease, self._stop = lease, stop
+        self._watched_by: Progress = NullProgress() if watched_by is None else watched_by
         self._task: _JobTask | None = None
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._beat, name=f"heart-{lease.job.id}", daemon=True)
@@ -46,10 +50,12 @@ class Heart:
 
     @contextmanager
     def task(self, name: str, total: int, unit: str) -> Iterator[Task]:
-        self._task = _JobTask(name, total, unit)
-        yield self._task
+        with self._watched_by.task(name, total, unit) as watched:
+            self._task = _JobTask(name, total, unit, watched)
+            yield self._task
 
     def checkpoint(self) -> None:
+        self._watched_by.checkpoint()
         if self.lost is not None:
             raise self.lost
         if self._stop.is_set():
@@ -78,8 +84,9 @@ class Heart:
 
 
 class _JobTask:
-    def __init__(self, name: str, total: int, unit: str) -> None:
+    def __init__(self, name: str, total: int, unit: str, watched: Task) -> None:
         self._name, self._total, self._unit = name, total, unit
+        self._watched = watched
         self._done, self._figures = 0, {}  # type: int, dict[str, Any]
         self._began = time.monotonic()
         self._advanced_s = 0.0
@@ -88,6 +95,7 @@ class _JobTask:
         self._done += units
         self._figures = figures or self._figures
         self._advanced_s = time.monotonic() - self._began
+        self._watched.advance(units, **figures)
 
     def row(self) -> dict[str, Any]:
         done = self._done

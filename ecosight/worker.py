@@ -32,7 +32,14 @@ FINAL = (InputError, Refused, NotEnoughData)
 """Errors that another attempt would only repeat."""
 
 
-def run_worker(queue: JobQueue, handlers: Mapping[str, Handler], *, once: bool, stop: threading.Event) -> int:
+def run_worker(
+    queue: JobQueue,
+    handlers: Mapping[str, Handler],
+    *,
+    once: bool,
+    stop: threading.Event,
+    progress: Progress | None = None,
+) -> int:
     """Do jobs until told to stop.
 
     A handler gets the job and a progress whose ``checkpoint`` raises Cancelled once the worker shall stop or
@@ -42,6 +49,7 @@ def run_worker(queue: JobQueue, handlers: Mapping[str, Handler], *, once: bool, 
         handlers: what to do, by the kind of job; each returns a JSON-serialisable result.
         once: return when no job of these kinds is queued any more, instead of waiting for the next.
         stop: ends the worker; SIGTERM sets it too, if this is the main thread.
+        progress: shown what the jobs report, beside their rows.
     Returns: how many jobs were finished, well or badly.
     Raises: Unavailable: the database cannot be used (with ``once``; else the worker waits for it).
     """
@@ -53,7 +61,7 @@ def run_worker(queue: JobQueue, handlers: Mapping[str, Handler], *, once: bool, 
             try:
                 lease = queue.claim(worker, kinds)
                 if lease is not None:
-                    finished += _run(lease, handlers[lease.job.kind], stop)
+                    finished += _run(lease, handlers[lease.job.kind], stop, progress)
                     continue
                 if once and queue.next_retry_s(kinds) is None:
                     break
@@ -65,12 +73,12 @@ def run_worker(queue: JobQueue, handlers: Mapping[str, Handler], *, once: bool, 
     return finished
 
 
-def _run(lease: Lease, handler: Handler, stop: threading.Event) -> bool:
+def _run(lease: Lease, handler: Handler, stop: threading.Event, progress: Progress | None) -> bool:
     """Do one job. Returns whether it is finished, as opposed to given back, lost or to be tried again."""
     job = lease.job
     log = get_logger("worker").bind(job=job.id, kind=job.kind, attempt=job.attempt)
     log.info("job begins")
-    with Heart(lease, stop) as heart:
+    with Heart(lease, stop, progress) as heart:
         try:
             result = handler(job, heart)
             to_json(result)  # a result that cannot be written is the handler's fault, told as such

@@ -212,4 +212,8 @@ def _probe(uri: str) -> None:
 
 def _one_line(error: Exception) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
+    if "NewConnectionError" in text or "Connection refused" in text:
+        return "nobody listens there"
+    if "timed out" in text:
+        return "no answer in time"
     return text if len(text) <= 300 else text[:299] + "…"

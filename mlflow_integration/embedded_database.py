@@ -42,7 +42,9 @@ def _migrate(file: Path, artifact_root: str) -> None:
     uri = f"sqlite:///{file}"
     store = SqlAlchemyStore(uri, artifact_root)
     store.engine.dispose()
-    getattr(SqlAlchemyStore, "_engine_map", {}).pop(uri, None)  # else the class keeps an engine for a name that vanishes
+    getattr(SqlAlchemyStore, "_engine_map", {}).pop(
+        uri, None
+    )  # else the class keeps an engine for a name that vanishes
 
 
 def _publish(made: Path, file: Path) -> None:

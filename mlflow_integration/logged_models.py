@@ -9,7 +9,9 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,7 +66,7 @@ def log_servable(
                 model_type="classifier",
             )
         if found.status != "READY":
-            with tempfile.TemporaryDirectory(prefix="ecosight-model-") as scratch:
+            with tempfile.TemporaryDirectory(prefix="ecosight-model-") as scratch, _without_advice():
                 made = _write_model(folder, description, Path(scratch), run_id=run_id, model=found)
                 client.log_model_artifacts(found.model_id, str(made))
             client.finalize_logged_model(found.model_id, "READY")
@@ -106,9 +108,7 @@ def embedder_name(description: Mapping[str, Any]) -> str:
     return str(embedder.get("name", "none"))
 
 
-def _of_run(
-    client: Any, run: Any, *, digest: str | None = None, name: str | None = None, ready: bool = False
-) -> Any:
+def _of_run(client: Any, run: Any, *, digest: str | None = None, name: str | None = None, ready: bool = False) -> Any:
     models = client.search_logged_models(
         [run.info.experiment_id],
         f"source_run_id = '{run.info.run_id}'",
@@ -149,20 +149,34 @@ def _write_model(folder: Path, description: Mapping[str, Any], scratch: Path, *,
     nowhere.mkdir()
     parameters = dict(description["input"].get("parameters", {}))
     example = _example(folder, description)
+    entry = Model(
+        artifact_path=model.artifact_location, run_id=run_id, model_uuid=model.model_id, model_id=model.model_id
+    )
+    target = scratch / "model"
     save_model(
-        path=str(scratch / "model"),
+        path=str(target),
         python_model=str(SCRIPT),
         artifacts={FOLDER: str(named)},
         signature=_signature(description, parameters),
         input_example=(example, parameters) if parameters and example is not None else example,
         pip_requirements=[*description.get("requirements", []), "pandas"],
         metadata=_metadata(description),
-        mlflow_model=Model(
-            artifact_path=model.artifact_location, run_id=run_id, model_uuid=model.model_id, model_id=model.model_id
-        ),
+        mlflow_model=entry,
         uv_project_path=str(nowhere),
     )
-    return scratch / "model"
+    flavor = entry.flavors["python_function"]  # MLflow notes where the files lay on this machine: nobody's business
+    flavor["model_code_path"] = SCRIPT.name
+    flavor["artifacts"][FOLDER]["uri"] = servable_path()
+    entry.save(str(target / "MLmodel"))
+    return target
+
+
+@contextmanager
+def _without_advice() -> Iterator[None]:
+    """Keep back MLflow's warnings about its own type hints, which nobody here can follow."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=UserWarning, module=r"mlflow\.")
+        yield
 
 
 def _signature(description: Mapping[str, Any], parameters: Mapping[str, Any]) -> Any:

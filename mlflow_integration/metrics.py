@@ -43,7 +43,10 @@ class MetricsLogger:
         Raises: Conflict: the run holds another value of a parameter. InvalidInput: a name is unusable.
         """
         texts = {name: _text(params[original]) for name, original in _names(params).items()}
-        short = {name: text if len(text) <= LONGEST_PARAM else text[: LONGEST_PARAM - 1] + "…" for name, text in texts.items()}
+        short = {
+            name: text if len(text) <= LONGEST_PARAM else text[: LONGEST_PARAM - 1] + "…"
+            for name, text in texts.items()
+        }
         known = self._run.params
         if changed := sorted(name for name, text in short.items() if known.get(name, text) != text):
             shown = ", ".join(f"{name}: {known[name]!r}, now {short[name]!r}" for name in changed[:3])
@@ -108,7 +111,7 @@ class MetricsLogger:
         for name, step, value in points:
             recorded = self._run.recorded(name)
             if step in recorded:
-                differing += not (recorded[step] == value or math.isnan(recorded[step]) and math.isnan(value))
+                differing += not (recorded[step] == value or (math.isnan(recorded[step]) and math.isnan(value)))
                 continue
             recorded[step] = value
             yield name, step, value

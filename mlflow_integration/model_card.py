@@ -28,7 +28,7 @@ def model_card(description: Mapping[str, Any], *, name: str, run_id: str, tags: 
     lines = [f"Tells apart **{len(labels)} classes**: {', '.join(labels)}.", ""]
     lines += [f"- {key}: {text}" for key, text in facts.items() if text]
     lines += ["", "```python", "import mlflow", "", f'model = mlflow.pyfunc.load_model("models:/{name}@champion")']
-    lines += [f"model.predict({_call(description)})", "```"]
+    lines += [_call(description), "```"]
     return "\n".join(lines)
 
 
@@ -58,6 +58,7 @@ def _parity(parity: Any) -> str:
 
 def _call(description: Mapping[str, Any]) -> str:
     given = description["input"]
-    shape = ", ".join("n" if size == -1 else str(size) for size in given["shape"])
-    parameters = given.get("parameters") or {}
-    return f"inputs, params={parameters!r}" if parameters else f"inputs)  # {given['dtype']} ({shape}"
+    parameters = dict(given.get("parameters") or {})
+    arguments = f"samples, params={parameters!r}" if parameters else "samples"
+    shape = ", ".join("any" if size == -1 else str(size) for size in given["shape"])
+    return f"model.predict({arguments})  # samples: {given['dtype']} ({shape})"

@@ -1,7 +1,10 @@
 """What MLflow runs to answer with a servable artifact: written into every registered model, never imported here.
 
 It knows no modality and imports nothing of EcoSight: whatever the artifact's own ``runtime.py`` answers, it answers.
+The one type hint is for MLflow: without it every load warns, with a richer one the given signature is overridden.
 """
+
+# mypy: ignore-errors
 
 import importlib.util
 import sys
@@ -32,18 +35,13 @@ class ServedModel(mlflow.pyfunc.PythonModel):
         spec.loader.exec_module(runtime)
         self._model = runtime.load(folder)
 
-    def predict(self, context, model_input, params=None):
+    def predict(self, context, model_input: np.ndarray, params=None):
         """Answer.
 
-        Input: samples of one length as an array (n, …); of several lengths as an array of dtype object,
-            or a list, that holds one array a sample; or a single sample as a 1-D array.
+        Input: float32 (n, …), samples of one length; or dtype object (n,), one array for each sample of its own length.
         Returns: DataFrame (n, classes) of probabilities.
         """
-        samples = model_input.to_numpy() if isinstance(model_input, pd.DataFrame) else model_input
-        if isinstance(samples, np.ndarray) and samples.dtype == object:
-            samples = [np.asarray(sample, np.float32) for sample in samples]
-        elif np.ndim(samples[0]) == 0:
-            samples = np.asarray(samples, np.float32)[None]
+        samples = list(model_input) if model_input.dtype == object else model_input
         return pd.DataFrame(self._model.predict_batch(samples, **(params or {})), columns=list(self._model.labels))
 
 

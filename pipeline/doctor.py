@@ -3,86 +3,76 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ecosight.config import Config
 from ecosight.errors import EcosightError
+from ecosight.health import Check, kernel_checks
 
 if TYPE_CHECKING:
     from pipeline.wiring import Workbench
 
 __all__ = ["Check", "examine"]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One thing that was looked at."""
-
-    name: str
-    ok: bool
-    detail: str
-    hint: str = ""
+Part = TypeVar("Part")
 
 
 def examine(config: Config) -> list[Check]:
     """Look at everything that the configuration names. Never raises: what fails is a failed check."""
-    return list(_checks(config))
-
-
-def _checks(config: Config) -> Iterator[Check]:
-    from ecosight.health import kernel_checks
     from pipeline.wiring import Workbench
 
-    bench = Workbench(config)
+    with Workbench(config) as bench:
+        return list(_checks(bench))
+
+
+def _checks(bench: Workbench) -> Iterator[Check]:
+    failed: list[Check] = []
+    database = _opened("database", lambda: bench.db, failed)
+    blobs = _opened("blob store", lambda: bench.blobs, failed)
+    yield from kernel_checks(bench.config, database, blobs)
+    yield from failed
+    yield _look("embedder", lambda: _embedder(bench))
+    yield _look("mlflow", lambda: _registry(bench))
+    if database is not None:
+        yield _look("jobs", lambda: _jobs(bench))
+    yield _look("api keys", lambda: _keys(bench.config))
+    yield from _unread(bench.config)
+
+
+def _opened(name: str, make: Callable[[], Part], failed: list[Check]) -> Part | None:
     try:
-        yield Check(name="root", ok=True, detail=str(config.root))
-        for found in kernel_checks(config):
-            yield Check(name=found.name, ok=found.ok, detail=found.detail, hint=found.hint)
-        yield _attempt("modality", lambda: _modality(bench))
-        yield _attempt("embedder", lambda: _embedder(bench))
-        yield _attempt("mlflow", lambda: _registry(bench))
-        yield _attempt("jobs", lambda: _jobs(bench))
-        yield _keys(config)
-        yield from _unread(config)
-    finally:
-        bench.close()
+        return make()
+    except EcosightError as error:
+        failed.append(Check(name=name, ok=False, detail=error.message, hint=error.hint))
+        return None
 
 
-def _attempt(name: str, look: Callable[[], str]) -> Check:
+def _look(name: str, look: Callable[[], str]) -> Check:
     try:
         return Check(name=name, ok=True, detail=look())
     except EcosightError as error:
         return Check(name=name, ok=False, detail=error.message, hint=error.hint)
-    except Exception as error:
-        return Check(name=name, ok=False, detail=f"{type(error).__name__}: {error}", hint="Run with --debug.")
-
-
-def _modality(bench: Workbench) -> str:
-    return f"{bench.modality.name}"
 
 
 def _embedder(bench: Workbench) -> str:
     embedder = bench.modality.embedder()
-    return f"{embedder.name}, {embedder.dimension} values, digest {embedder.digest[:12]}"
+    return f"{bench.modality.name}, {embedder.name}, {embedder.dimension} values, digest {embedder.digest[:12]}"
 
 
 def _registry(bench: Workbench) -> str:
     bench.registry.check()
-    champion = bench.registry.champion()
-    return f"{bench.config.tracking_uri}, champion: {champion or 'none yet'}"
+    return f"{bench.config.tracking_uri}, champion: {bench.registry.champion() or 'none yet'}"
 
 
 def _jobs(bench: Workbench) -> str:
-    running = bench.jobs.jobs(status="running")
-    queued = bench.jobs.jobs(status="queued")
-    return f"{len(running)} running, {len(queued)} waiting"
+    running, waiting = bench.jobs.jobs(status="running"), bench.jobs.jobs(status="queued")
+    return f"{len(running)} running, {len(waiting)} waiting"
 
 
-def _keys(config: Config) -> Check:
+def _keys(config: Config) -> str:
     from serving.security import check_binding
 
-    return _attempt("api keys", lambda: check_binding(config))
+    return check_binding(config)
 
 
 def _unread(config: Config) -> Iterator[Check]:

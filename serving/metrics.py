@@ -100,7 +100,8 @@ class Metrics:
         """The exposition for a scraper, and its content type."""
         if media_type == "application/openmetrics-text":
             return generate_openmetrics(self.registry), OPENMETRICS_TYPE
-        return generate_latest(self.registry), CONTENT_TYPE_LATEST
+        text: bytes = generate_latest(self.registry)  # type: ignore[no-untyped-call]
+        return text, CONTENT_TYPE_LATEST
 
     def as_dict(self) -> dict[str, Any]:
         """The same figures for people; times in milliseconds, of the last 1,024 answers of /predict."""

@@ -8,10 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import resource
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 __all__ = ["LimitedProtocol"]
+
+
+def max_connections() -> int:
+    """Half of the files that this process may open, so that stores can still be opened."""
+    return min(4096, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
 
 
 class LimitedProtocol(HttpToolsProtocol):
@@ -23,7 +29,7 @@ class LimitedProtocol(HttpToolsProtocol):
     """Size of the head, and of what one piece of data may add to it."""
     rest_s = 15.0
     """Time for the rest of a body whose request was answered already."""
-    max_connections = 2048
+    max_connections = max_connections()
 
     _timer: asyncio.TimerHandle | None = None
     _in_head = True
@@ -63,6 +69,8 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_message_complete()
         self._in_head, self._message_open = True, False
         self._disarm()
+        if self.cycle.response_complete:  # answered before the body was in, so nobody waits for the next request yet
+            self._arm(self.timeout_keep_alive)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()

@@ -84,7 +84,7 @@ class ApiKeys:
 def check_binding(config: Config, environ: Mapping[str, str] | None = None) -> str:
     """Whether this configuration may be served, in one sentence.
 
-    Raises: ConfigError: bound beyond loopback, or told to require keys, and there are none; or keys that cannot be used.
+    Raises: ConfigError: bound beyond loopback, or told to require keys, and there are none; or unusable keys.
     """
     keys, host = _keys(environ), config.serving.host
     if keys:

@@ -55,7 +55,7 @@ class FeatureStore:
     Args:
         folder: holds nothing but this cache.
         batch_size: samples of one call of the embedder.
-        workers: calls of the embedder at a time; None takes one for each core.
+        workers: calls of the embedder at a time: while one computes, the other reads. It uses the cores by itself.
     """
 
     def __init__(
@@ -64,13 +64,13 @@ class FeatureStore:
         embedder: Embedder,
         blobs: BlobStore,
         *,
-        batch_size: int = 16,
-        workers: int | None = None,
+        batch_size: int = 32,
+        workers: int = 2,
     ) -> None:
         name = hashlib.sha256(embedder.digest.encode()).hexdigest()[:32]
         self._file = folder / f"{name}.sqlite"
         self._embedder, self._blobs = embedder, blobs
-        self._batch_size, self._workers = batch_size, workers or os.cpu_count() or 1
+        self._batch_size, self._workers = batch_size, workers
 
     def features(self, sample_ids: Sequence[str], progress: Progress) -> NDArray[np.float32]:
         """The vectors alone; see ``lookup``."""

@@ -144,7 +144,7 @@ def adapt_normalization(model: Any, x_train: NDArray[np.float32]) -> None:
 
     layer = model.get_layer(NORMALIZATION)
     layer.adapt(x_train)
-    variance = np.asarray(layer.adapt_variance)
+    variance = layer.adapt_variance.numpy()
     floor = VARIANCE_FLOOR * float(variance.mean()) or 1.0
     layer.adapt_variance.assign(np.maximum(variance, floor))
     layer.finalize_state()
@@ -183,9 +183,7 @@ def _equal_parts(order: Any, size: int) -> list[Any]:
 
 
 def _copies(kind: str, variables: Any) -> dict[str, NDArray[Any]]:
-    import numpy as np
-
-    return {f"{kind}/{index:04d}": np.array(variable) for index, variable in enumerate(variables)}
+    return {f"{kind}/{index:04d}": variable.numpy().copy() for index, variable in enumerate(variables)}
 
 
 def _assign(kind: str, variables: Any, arrays: Mapping[str, NDArray[Any]]) -> None:

@@ -1,21 +1,37 @@
-"""From the bytes of a sound file to mono float32 at 16 kHz, within limits, or to an error that says what is wrong."""
+"""From the bytes of a sound file to mono float32 at 16 kHz, within limits, or to an error that says what is wrong.
+
+Nothing is written to disk, and memory stays near that of the result: blocks are decoded, mixed and resampled one
+after the other, so neither a lying header nor a small file that unpacks to hours can take much.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ecosight.config import SoundSection
-from ecosight.errors import MediaTooLarge, UnreadableMedia, UnsupportedMedia
+from ecosight.errors import MediaTooLarge, UnreadableMedia
+from modalities.sound.containers import Header, broken, contradictory, read_header
 from modalities.sound.runtime import SAMPLE_RATE_HZ
 
 __all__ = ["DECODER_VERSION", "Sound", "decode"]
 
 DECODER_VERSION = 1
 """Part of every embedder's digest: raise it when the same bytes may give other samples."""
+_BLOCK_VALUES = 1 << 18
+"""Samples of all channels that are decoded at a time (1 MiB)."""
+_RATES_HZ = (1_000, 1_000_000)
+_LOUDEST = 100.0
+"""Float files may pass full scale (1.0), but not by orders of magnitude."""
+_MP3_PADDING = 8 * 1152
+"""Samples that a decoder may rightly leave out: what the encoder added before and behind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +42,7 @@ class Sound:
         waveform: mono float32 (samples,) at 16 kHz.
         media_type: IANA type of the file.
         duration_s, sample_rate_hz, channels: of the file.
-        peak: largest absolute sample of the mono mix.
+        peak: largest absolute sample of the mono mix; 1.0 is full scale.
     """
 
     waveform: NDArray[np.float32]
@@ -38,37 +54,190 @@ class Sound:
 
 
 def decode(data: bytes, limits: SoundSection) -> Sound:
-    """Decode a wav, mp3, ogg or flac file whole.
+    """Decode a wav, mp3, ogg or flac file whole; its content decides the type.
 
-    Raises: MediaTooLarge, UnsupportedMedia, UnreadableMedia.
+    Raises: MediaTooLarge: more bytes than the limit. UnsupportedMedia: another medium or codec.
+        UnreadableMedia: empty, cut, damaged, too long, too short or silent.
     """
-    import soundfile
-    import soxr
-
     if len(data) > limits.max_bytes:
-        raise MediaTooLarge(f"the file has {len(data)} bytes, more than {limits.max_bytes}")
+        raise MediaTooLarge(
+            f"the file has {len(data) / 2**20:.1f} MiB, the limit is {limits.max_bytes / 2**20:.1f} MiB",
+            hint="Cut it into pieces, send it compressed (flac, ogg), or raise sound.max_bytes.",
+            size_bytes=len(data),
+        )
     if not data:
-        raise UnreadableMedia("the file is empty")
-    try:
-        with soundfile.SoundFile(io.BytesIO(data)) as file:
-            rate, channels, kind = file.samplerate, file.channels, file.format
-            if file.frames > limits.max_seconds * rate:
-                raise UnreadableMedia("too long")
-            samples = file.read(dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError as error:
-        raise UnsupportedMedia(f"not a sound file: {error}") from error
-    if len(samples) < limits.min_seconds * rate:
-        raise UnreadableMedia("too short")
-    mono = samples.mean(axis=1, dtype=np.float32)
-    peak = float(np.abs(mono).max())
-    if not np.isfinite(peak) or peak < 10 ** (limits.silence_dbfs / 20):
-        raise UnreadableMedia("silent")
-    waveform = mono if rate == SAMPLE_RATE_HZ else soxr.resample(mono, rate, SAMPLE_RATE_HZ, quality="HQ")
-    return Sound(
-        waveform=waveform,
-        media_type=f"audio/{kind.lower()}",
-        duration_s=len(samples) / rate,
-        sample_rate_hz=rate,
-        channels=channels,
-        peak=peak,
-    )
+        raise UnreadableMedia("the file is empty", hint="It has 0 bytes; look whether the recorder could write.")
+    header = read_header(data, max_seconds=limits.max_seconds)
+    _check_header(header, limits)
+    mix = _Mix(header, limits)
+    for block in _blocks(data, header):
+        mix.add(block)
+    return mix.finish()
+
+
+class _Mix:
+    """Takes decoded blocks, and keeps the 16 kHz mono signal only."""
+
+    def __init__(self, header: Header, limits: SoundSection) -> None:
+        import soxr
+
+        self._header, self._limits = header, limits
+        self._frames = 0
+        self._peak = 0.0
+        self._parts: list[NDArray[np.float32]] = []
+        rate = header.sample_rate_hz
+        self._resampler = soxr.ResampleStream(rate, SAMPLE_RATE_HZ, 1, dtype="float32", quality="HQ")
+
+    def add(self, block: NDArray[np.float32]) -> None:
+        """A block of samples, float32 (frames, channels)."""
+        if not np.isfinite(block).all():
+            first = int(np.flatnonzero(~np.isfinite(block).all(axis=1))[0])
+            at_s = (self._frames + first) / self._header.sample_rate_hz
+            raise broken(at_s, "samples there are not numbers (NaN or infinite)")
+        mono = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32)
+        self._frames += len(mono)
+        self._peak = max(self._peak, float(mono.max(initial=0)), -float(mono.min(initial=0)))
+        if self._peak > _LOUDEST:
+            raise UnreadableMedia(
+                f"samples reach {self._peak:.3g}, full scale is 1", hint="Scale float samples to [-1, 1]."
+            )
+        _check_length(self._frames / self._header.sample_rate_hz, self._limits)
+        self._parts.append(self._resampled(mono, last=False))
+
+    def finish(self) -> Sound:
+        duration_s = self._frames / self._header.sample_rate_hz
+        if duration_s < self._limits.min_seconds:
+            raise UnreadableMedia(
+                f"the recording lasts {duration_s:.3g} s ({self._frames} samples), "
+                f"at least {self._limits.min_seconds:g} s are needed",
+                hint="Record longer, or lower sound.min_seconds.",
+                duration_s=duration_s,
+            )
+        self._check_silence()
+        self._parts.append(self._resampled(np.zeros(0, np.float32), last=True))
+        return Sound(
+            waveform=np.concatenate(self._parts),
+            media_type=self._header.media_type,
+            duration_s=duration_s,
+            sample_rate_hz=self._header.sample_rate_hz,
+            channels=self._header.channels,
+            peak=self._peak,
+        )
+
+    def _resampled(self, mono: NDArray[np.float32], *, last: bool) -> NDArray[np.float32]:
+        if self._header.sample_rate_hz == SAMPLE_RATE_HZ:
+            return mono
+        return np.asarray(self._resampler.resample_chunk(np.ascontiguousarray(mono), last=last))
+
+    def _check_silence(self) -> None:
+        peak_dbfs = 20 * np.log10(self._peak) if self._peak else -np.inf
+        if peak_dbfs < self._limits.silence_dbfs:
+            level = f"its loudest sample is at {peak_dbfs:.0f} dBFS" if self._peak else "every sample is zero"
+            raise UnreadableMedia(
+                f"the recording is silent: {level}",
+                hint="Look at the microphone, its gain, and whether two channels cancel out (sound.silence_dbfs).",
+            )
+
+
+def _check_header(header: Header, limits: SoundSection) -> None:
+    lowest, highest = _RATES_HZ
+    if not lowest <= header.sample_rate_hz <= highest:
+        raise contradictory(f"a sample rate of {header.sample_rate_hz} Hz")
+    if header.frames is not None:
+        _check_length(header.frames / header.sample_rate_hz, limits)
+
+
+def _check_length(seconds: float, limits: SoundSection) -> None:
+    if seconds > limits.max_seconds:
+        raise UnreadableMedia(
+            f"the recording is too long: {seconds:.0f} s or more, the limit is {limits.max_seconds:g} s",
+            hint="Cut it into pieces, or raise sound.max_seconds.",
+            limit_s=limits.max_seconds,
+        )
+
+
+def _blocks(data: bytes, header: Header) -> Iterator[NDArray[np.float32]]:
+    """Decoded blocks, float32 (frames, channels), as many as the file promises.
+
+    Raises: UnreadableMedia: the decoder fails, or gives less than was promised.
+    """
+    decoded, rate = 0, header.sample_rate_hz
+    reader = _reader(data, header)
+    while True:
+        try:
+            block = next(reader, None)
+        except UnreadableMedia:
+            raise
+        except Exception as error:  # libsndfile's own class, and what its Python side raises on broken files
+            at_s = _breaking_point(data) / rate
+            raise broken(at_s, f"it cannot be decoded ({_sentence(error)})") from error
+        if block is None:
+            break
+        decoded += len(block)
+        yield block
+    promised = header.frames or 0
+    if header.media_type == "audio/mpeg":
+        promised -= _MP3_PADDING
+    if decoded < promised:
+        raise broken(decoded / rate, f"its header promises {promised / rate:.2f} s")
+
+
+def _reader(data: bytes, header: Header) -> Iterator[NDArray[np.float32]]:
+    import soundfile
+
+    # FLAC's checksum is over the integers, so those are read; the division by 2^31 is what libsndfile does too.
+    checksum = hashlib.md5(usedforsecurity=False) if header.pcm_md5 and header.bits_per_sample <= 32 else None
+    with soundfile.SoundFile(_Memory(data)) as file:
+        if (file.samplerate, file.channels) != (header.sample_rate_hz, header.channels):
+            raise contradictory(f"{file.channels} channels at {file.samplerate} Hz, or {header.channels} as it says")
+        frames = max(1, _BLOCK_VALUES // file.channels)
+        kind = "float32" if checksum is None else "int32"
+        decoded = 0
+        while len(block := file.read(frames, dtype=kind, always_2d=True)):
+            decoded += len(block)
+            if checksum is not None:
+                checksum.update(_packed(block, header.bits_per_sample))
+                block = block.astype(np.float32) * np.float32(2.0**-31)
+            yield block
+        if decoded < file.frames < 2**62:
+            raise broken(decoded / file.samplerate, "the decoder stops there")
+    if checksum is not None and checksum.digest() != header.pcm_md5:
+        raise UnreadableMedia(
+            "the sound does not match the file's own checksum",
+            hint="It was damaged on its way; send the original again.",
+        )
+
+
+def _breaking_point(data: bytes) -> int:
+    """How many frames can be decoded, found in small steps; only for files that are known to be broken."""
+    import soundfile
+
+    decoded = 0
+    with contextlib.suppress(Exception), soundfile.SoundFile(_Memory(data)) as file:
+        while count := len(file.read(1024, always_2d=True)):
+            decoded += count
+    return decoded
+
+
+def _packed(block: NDArray[np.int32], bits: int) -> bytes:
+    """Samples as FLAC's checksum sees them: little-endian, each in as few whole bytes as its bits need."""
+    width = (bits + 7) // 8
+    samples = np.ascontiguousarray(block >> (32 - bits), dtype="<i4")
+    if width == 2:
+        return samples.astype("<i2").tobytes()
+    return samples.view(np.uint8).reshape(-1, 4)[:, :width].tobytes()
+
+
+class _Memory(io.BytesIO):
+    """Bytes as a file that never raises: an error inside libsndfile's callback would be printed, not passed on."""
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        try:
+            return super().seek(offset, whence)
+        except (ValueError, OverflowError):
+            return super().seek(0, io.SEEK_END)
+
+
+def _sentence(error: Any) -> str:
+    text = getattr(error, "error_string", "") or str(error)
+    return " ".join(str(text).split()).rstrip(".")[:160] or type(error).__name__

@@ -11,7 +11,9 @@ from pipeline.console import DryRun, JsonOutput, print_result, print_table, work
 
 if TYPE_CHECKING:
     from dataset.ingest import IngestReport
-    from dataset.versions import DatasetVersion
+    from collections.abc import Mapping
+
+    from dataset.versions import DatasetVersion, VersionSummary
 
 dataset_app = typer.Typer(help="Look at dataset versions.", no_args_is_help=True)
 
@@ -114,17 +116,24 @@ def label(
 
 def _report_lines(report: IngestReport) -> list[str]:
     lines = [
-        f"accepted {report.accepted}, duplicates {report.duplicates}, refused {len(report.refused)}",
-        f"dataset {report.version}: {_counts(report.class_counts)}" if report.version else "no version was made",
+        f"accepted {report.accepted}, duplicates {report.duplicates}, refused {len(report.refused)}, "
+        f"conflicts {len(report.conflicts)}, skipped {len(report.skipped)}",
+        report.sentence,
     ]
-    for refusal in report.refused[:20]:
-        lines.append(f"refused {refusal['path']}: {refusal['error']['message']}")
-    if len(report.refused) > 20:
-        lines.append(f"… and {len(report.refused) - 20} more; --json lists all")
+    if report.class_counts:
+        lines.append(_counts(report.class_counts))
+    if report.unmatched:
+        lines.append(f"the group pattern does not match {report.unmatched} file names; each is a group of its own")
+    failed = [("refused", row["path"], row["error"]["message"]) for row in report.refused]
+    failed += [("conflict", row["path"], row["error"]["message"]) for row in report.conflicts]
+    failed += [("skipped", row["path"], row["reason"]) for row in report.skipped]
+    lines += [f"{kind} {path}: {why}" for kind, path, why in failed[:20]]
+    if len(failed) > 20:
+        lines.append(f"… and {len(failed) - 20} more; --json lists all")
     return lines
 
 
-def _summary(version: DatasetVersion) -> dict[str, Any]:
+def _summary(version: VersionSummary) -> dict[str, Any]:
     return {
         "name": version.ref.name,
         "version": version.ref.version,
@@ -148,5 +157,5 @@ def _parts(version: DatasetVersion) -> dict[str, dict[str, Any]]:
     return parts
 
 
-def _counts(counts: dict[str, int]) -> str:
+def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count}" for name, count in sorted(counts.items())) or "nothing"

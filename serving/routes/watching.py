@@ -67,7 +67,7 @@ def watching_routes(assembly: Assembly) -> APIRouter:
             {"method": method, "path": each.path, "does": (each.description or "").split("\n")[0]}
             for each in request.app.routes
             if isinstance(each, APIRoute) and each.include_in_schema
-            for method in sorted(each.methods)
+            for method in sorted(each.methods or ())
         ]
         if "text/html" in request.headers.get("accept", ""):
             return HTMLResponse(_page(routes))

@@ -77,9 +77,7 @@ def test_a_class_that_grows_from_version_to_version_is_covered_as_soon_as_it_can
 
 
 @settings(max_examples=150, deadline=None)
-@given(
-    st.dictionaries(st.integers(0, 99), st.sets(st.sampled_from("abc"), min_size=1), min_size=3, max_size=6), seeds
-)
+@given(st.dictionaries(st.integers(0, 99), st.sets(st.sampled_from("abc"), min_size=1), min_size=3, max_size=6), seeds)
 def test_coverage_is_found_whenever_there_is_one(classes: dict[int, set[str]], seed: int) -> None:
     """Against brute force, with groups that hold several classes at once."""
     groups = {f"g{name}": dict.fromkeys(labels, 1) for name, labels in classes.items()}

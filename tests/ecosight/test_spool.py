@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -10,6 +11,22 @@ import pytest
 
 from ecosight.errors import Unavailable
 from ecosight.state.spool import Spool
+
+FILLER = """
+import resource, sys
+from pathlib import Path
+from ecosight.errors import Unavailable
+from ecosight.state.spool import Spool
+resource.setrlimit(resource.RLIMIT_FSIZE, (1050, 1050))
+spool, acknowledged = Spool(Path(sys.argv[1]), "test"), 0
+for _ in range(20):
+    try:
+        spool.append(b"x" * 99 + b"\\n")
+        acknowledged += 1
+    except Unavailable:
+        continue
+print(acknowledged)
+"""
 
 
 class Received:
@@ -126,35 +143,14 @@ def test_threads_append_while_another_drains(tmp_path: Path, received: Received)
 
 
 def test_a_full_disk_is_told_and_leaves_no_half_line(tmp_path: Path, received: Received) -> None:
-    """A limit on the size of files stands for the full disk: the kernel cuts the write off in the same way."""
-    read, write = os.pipe()
-    child = os.fork()
-    if child == 0:  # the limit cannot be lifted again, so it is set in a process that ends
-        _append_until_full(tmp_path, write)
-        os._exit(0)
-    os.close(write)
-    assert os.waitpid(child, 0)[1] == 0
-    with os.fdopen(read, "rb") as answer:
-        acknowledged = int(answer.read())
+    # A limit on the size of files stands for the full disk: the kernel cuts the write off in the same way.
+    filler = subprocess.run([sys.executable, "-c", FILLER, tmp_path], check=True, capture_output=True)
+    acknowledged = int(filler.stdout)
     spool = Spool(tmp_path, "test")
     spool.drain(received)
     assert 0 < acknowledged == len(received.lines)
     assert set(received.lines) == {b"x" * 99 + b"\n"}
     spool.close()
-
-
-def _append_until_full(folder: Path, answer: int) -> None:
-    import resource
-
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1050, 1050))
-    spool, acknowledged = Spool(folder, "test"), 0
-    for _ in range(20):
-        try:
-            spool.append(b"x" * 99 + b"\n")
-            acknowledged += 1
-        except Unavailable:
-            continue
-    os.write(answer, str(acknowledged).encode())
 
 
 def test_a_folder_that_cannot_be_made_is_unavailable(tmp_path: Path) -> None:

@@ -99,3 +99,23 @@ class Server:
                 last = str(error)
             time.sleep(0.1)
         raise AssertionError(f"{path} was not 200 in {timeout_s} s: {last}")
+
+    def wait_until_job(self, job_id: str, *, timeout_s: float = 180) -> dict[str, Any]:
+        """Wait until a job has succeeded, and return it."""
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            job: dict[str, Any] = self.http.get(f"/jobs/{job_id}").json()
+            assert job["status"] not in ("failed", "cancelled"), job
+            if job["status"] == "succeeded":
+                return job
+            time.sleep(0.2)
+        raise AssertionError(f"{job_id} did not end in {timeout_s} s")
+
+    def wait_for_version(self, version: str, *, timeout_s: float = 30) -> None:
+        """Wait until the server answers with this model version."""
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            if str(self.http.get("/status").json()["model_version"]) == str(version):
+                return
+            time.sleep(0.1)
+        raise AssertionError(f"version {version} was not served in {timeout_s} s")

@@ -13,7 +13,6 @@ import sys
 import time
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from ecosight.progress import NullProgress
@@ -52,7 +51,7 @@ def fit(folder: Path, pipe: int) -> None:
         checkpoints=CheckpointManager(folder / "checkpoints"),
         progress=Reporting(pipe),
     )
-    arrays = {str(i): keras.ops.convert_to_numpy(each) for i, each in enumerate(model.variables)}
+    arrays = {str(i): each.numpy() for i, each in enumerate(model.variables)}
     np.savez(folder / "weights.npz", **arrays)
     summary = {"history": result.history, "best_epoch": result.best_epoch, "resumed_from": result.resumed_from}
     (folder / "summary.json").write_text(json.dumps(summary))

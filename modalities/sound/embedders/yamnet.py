@@ -60,7 +60,7 @@ class YamnetEmbedder(SoundEmbedder):
 
     def reference(self, waveform: NDArray[np.float32]) -> NDArray[np.float32]:
         """By TensorFlow, from the SavedModel itself."""
-        return self._tensorflow_embeddings(waveform).mean(axis=0)
+        return np.asarray(self._tensorflow_embeddings(waveform).mean(axis=0))
 
     def _compile(self) -> bytes:
         from modalities.sound.embedders.saved_model import compile_body

@@ -1,0 +1,125 @@
+"""The face of evaluation: measure a model on a test part, ask for metrics, draw figures. Also runs as a script.
+
+``python evaluation/evaluator.py --model ./model --test-data main@v3/test --metrics accuracy,precision,recall``
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ecosight.config import Config, EvaluationSection, ProjectSection, load_config
+from ecosight.errors import InvalidInput, NotFound
+from ecosight.plugins import load_plugin
+from ecosight.progress import NullProgress
+from evaluation.measuring import TestEntry, measure
+from evaluation.metrics import MetricCalculator
+from evaluation.report import ClassificationReport, write_report
+
+if TYPE_CHECKING:
+    from ecosight.ports import BlobStore, Modality, Progress, Servable
+
+__all__ = ["MetricCalculator", "ModelEvaluator", "Visualizer"]
+
+
+class ModelEvaluator:
+    """Measures the bytes that are served, from the raw bytes of the samples.
+
+    Either hand over the parts (``servable``, ``entries``, ``blobs``), or say where they are (``model_path``,
+    ``test_dataset``), or some of each.
+
+    Args:
+        model_path: folder with a servable artifact.
+        test_dataset: ``main@v3/test``, ``v1.0.0/test``, …; found by the plug-in of ``ecosight.datasets``.
+        metrics: names for ``calculate``; None takes the configured ones.
+        config: None reads ``config.yaml`` and the environment where something has to be looked up by name,
+            and takes the defaults where all parts were handed over.
+        bootstrap_samples, seed: of the intervals; None takes the configured ones.
+    Raises: InvalidInput: neither the part nor its place is given, or an unknown metric.
+        NotFound: there is no such folder, version or part.
+    """
+
+    def __init__(
+        self,
+        servable: Servable | None = None,
+        entries: Sequence[TestEntry] | None = None,
+        blobs: BlobStore | None = None,
+        *,
+        model_path: Path | str | None = None,
+        test_dataset: str | None = None,
+        metrics: Sequence[str] | None = None,
+        config: Config | None = None,
+        bootstrap_samples: int | None = None,
+        seed: int | None = None,
+    ) -> None:
+        parts = servable is not None and entries is not None and blobs is not None
+        settings = config or (None if parts else load_config())
+        section = settings.evaluation if settings else EvaluationSection()
+        self.metrics = MetricCalculator(section.metrics if metrics is None else metrics)
+        self.servable = servable or _open_model(settings, model_path)
+        self.entries, self.blobs = _open_data(settings, entries, blobs, test_dataset)
+        self._samples = section.bootstrap_samples if bootstrap_samples is None else bootstrap_samples
+        self._seed = (settings.project if settings else ProjectSection()).seed if seed is None else seed
+
+    def evaluate(self, progress: Progress | None = None) -> ClassificationReport:
+        """Run the model over the samples and measure it.
+
+        Raises: NotEnoughData: there are no samples. InputError, NotFound, IntegrityError: one of them cannot be
+            read; the error names it. Cancelled: stopped between two batches.
+        """
+        return measure(
+            self.servable,
+            self.entries,
+            self.blobs,
+            progress or NullProgress(),
+            bootstrap_samples=self._samples,
+            seed=self._seed,
+        )
+
+
+class Visualizer:
+    """Writes a report and its figures into one folder."""
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = Path(folder)
+
+    def write(
+        self, report: ClassificationReport, *, history: Mapping[str, Sequence[float]] | None = None
+    ) -> list[Path]:
+        """report.json, then the figures; see ``evaluation.plots.write_plots``. Returns: the files."""
+        from evaluation.plots import write_plots
+
+        return [write_report(report, self.folder), *write_plots(report, self.folder, history=history)]
+
+
+def _open_model(config: Config | None, model_path: Path | str | None) -> Servable:
+    if model_path is None:
+        raise InvalidInput("no model was given to evaluate", hint="Give a servable, or model_path=FOLDER.")
+    folder = Path(model_path)
+    if not folder.is_dir():
+        raise NotFound(
+            f"there is no model folder {str(model_path)!r}",
+            hint="A model folder holds servable.json; `ecosight evaluate` also takes registered models.",
+        )
+    settings = config or load_config()
+    modality: Modality = load_plugin("ecosight.modalities", settings.project.modality)(settings)
+    return modality.load_servable(folder)
+
+
+def _open_data(
+    config: Config | None, entries: Sequence[TestEntry] | None, blobs: BlobStore | None, test_dataset: str | None
+) -> tuple[Sequence[TestEntry], BlobStore]:
+    if entries is not None and blobs is not None:
+        return entries, blobs
+    if test_dataset is None:
+        raise InvalidInput("no test data was given", hint="Give entries and blobs, or test_dataset='main@v3/test'.")
+    opened: Any = load_plugin("ecosight.datasets", "versions")(config or load_config(), test_dataset)
+    return opened[0], opened[1]
+
+
+if __name__ == "__main__":
+    from evaluation.script import main
+
+    sys.exit(main())

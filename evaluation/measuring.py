@@ -1,0 +1,125 @@
+"""Owns running a servable model over labelled samples: from their raw bytes, as a client would send them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from ecosight.errors import EcosightError, InputError, IntegrityError, InvalidInput, NotEnoughData, NotFound
+from evaluation.classification import evaluate_classification, part_digest
+from evaluation.report import ClassificationReport
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ecosight.ports import BlobStore, Progress, Servable
+
+__all__ = ["TestEntry", "measure", "predict_entries"]
+
+BATCH = 32
+
+
+class TestEntry(Protocol):
+    """One labelled sample of a test part; a dataset's entries are such."""
+
+    @property
+    def sample_id(self) -> str: ...
+    @property
+    def label(self) -> str: ...
+    @property
+    def group(self) -> str: ...
+
+
+def measure(
+    servable: Servable,
+    entries: Sequence[TestEntry],
+    blobs: BlobStore,
+    progress: Progress,
+    *,
+    bootstrap_samples: int,
+    seed: int,
+) -> ClassificationReport:
+    """Measure a model on labelled samples.
+
+    The report's classes are those of the model and of the samples, sorted; what the model does not know,
+    it answers with probability 0.
+
+    Raises: NotEnoughData: no entries. InputError, NotFound, IntegrityError: a sample cannot be read; it is named.
+    """
+    if not entries:
+        raise NotEnoughData("the test part has no samples", hint="Ingest more recordings, of at least three groups.")
+    ordered = sorted(entries, key=lambda entry: entry.sample_id)  # the same figures in whatever order they came
+    labels = sorted({*servable.labels, *(entry.label for entry in ordered)})
+    column = {label: index for index, label in enumerate(labels)}
+    answers = predict_entries(servable, ordered, blobs, progress)
+    probabilities = np.zeros((len(ordered), len(labels)))
+    probabilities[:, [column[label] for label in servable.labels]] = answers
+    return evaluate_classification(
+        [column[entry.label] for entry in ordered],
+        probabilities,
+        labels,
+        [entry.group for entry in ordered],
+        bootstrap_samples=bootstrap_samples,
+        seed=seed,
+        known_labels=servable.labels,
+        test_digest=part_digest(*zip(*((e.sample_id, e.label, e.group) for e in ordered), strict=True)),
+        model_digest=servable.digest,
+    )
+
+
+def predict_entries(
+    servable: Servable, entries: Sequence[TestEntry], blobs: BlobStore, progress: Progress
+) -> NDArray[np.float32]:
+    """Probabilities of every entry, float32 (n, classes of the model), in the order of the entries.
+
+    While one batch is predicted, the next is read and decoded.
+    """
+    batches = [entries[start : start + BATCH] for start in range(0, len(entries), BATCH)]
+    answers: list[NDArray[np.float32]] = []
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1), thread_name_prefix="evaluate") as pool:
+
+        def begin(batch: Sequence[TestEntry]) -> list[Any]:
+            return [pool.submit(_prepare, servable, entry, blobs) for entry in batch]
+
+        try:
+            with progress.task("evaluate", len(entries), "samples") as task:
+                running = begin(batches[0]) if batches else []
+                for index, batch in enumerate(batches):
+                    prepared = [future.result() for future in running]
+                    running = begin(batches[index + 1]) if index + 1 < len(batches) else []
+                    answers.append(_checked(servable.predict(prepared), len(batch), servable))
+                    task.advance(len(batch))
+                    progress.checkpoint()
+        finally:
+            for future in running:
+                future.cancel()
+    return np.concatenate(answers) if answers else np.zeros((0, len(servable.labels)), np.float32)
+
+
+def _prepare(servable: Servable, entry: TestEntry, blobs: BlobStore) -> Any:
+    try:
+        return servable.prepare(blobs.get(entry.sample_id))
+    except (InputError, NotFound, IntegrityError) as error:
+        raise _named(error, entry) from error
+
+
+def _named(error: EcosightError, entry: TestEntry) -> EcosightError:
+    source = getattr(entry, "source", "")
+    shown = f"{entry.sample_id[:12]} ({source})" if source else entry.sample_id
+    return type(error)(
+        f"the test sample {shown} cannot be read: {error.message}",
+        hint=error.hint,
+        **{**error.context, "sample_id": entry.sample_id, "source": source},
+    )
+
+
+def _checked(answers: NDArray[np.float32], rows: int, servable: Servable) -> NDArray[np.float32]:
+    if answers.shape != (rows, len(servable.labels)):
+        raise InvalidInput(
+            f"the model answered with shape {answers.shape} for {rows} samples of {len(servable.labels)}"
+        )
+    return answers

@@ -1,0 +1,115 @@
+"""kill -9 between any two steps of a training, then again: one run, one version, every value once."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow_integration.connection import Connection
+from mlflow_integration.tracker import ExperimentManager, ModelRegistry
+
+SCRIPT = Path(__file__).with_name("killable.py")
+KILLS = 12
+
+
+class Forks:
+    """The process of ``killable.py``."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, str(SCRIPT)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, **request: Any) -> list[int]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        assert line, self._process.stderr and self._process.stderr.read()
+        codes: list[int] = json.loads(line)["codes"]
+        return codes
+
+    def close(self) -> str:
+        _, errors = self._process.communicate()
+        return errors
+
+
+@pytest.fixture(scope="module")
+def forks() -> Iterator[Forks]:
+    started = Forks()
+    yield started
+    assert started.close() == "", "neither MLflow nor we say anything on standard error"
+
+
+def test_a_training_killed_anywhere_and_started_again_is_recorded_once(
+    forks: Forks, tmp_path: Path, empty_database: Path, servable: Path
+) -> None:
+    def fresh(name: str) -> dict[str, Any]:
+        folder = tmp_path / name
+        folder.mkdir()
+        shutil.copy(empty_database, folder / "mlflow.db")
+        return {
+            "work": "train",
+            "store": f"sqlite:///{folder / 'mlflow.db'}",
+            "servable": str(servable),
+            "cache": str(folder / "cache"),
+            "report": str(folder / "points"),
+        }
+
+    whole = fresh("whole")
+    assert forks.run(**whole) == [0]
+    points = int(Path(whole["report"]).read_text())
+    print(points)
+    assert points > 2 * KILLS, "the work has as many points as we mean to kill it at, and more"
+    claim_recorded_once(whole["store"])
+    for kill in range(KILLS):
+        at = 1 + kill * (points - 1) // (KILLS - 1)
+        training = fresh(f"killed_at_{at}")
+        assert forks.run(**training, kill_at=at) == [-9]
+        assert forks.run(**training, kill_at=3 + kill) == [-9], "and again on the way"
+        assert forks.run(**training) == [0]
+        claim_recorded_once(training["store"])
+
+
+def claim_recorded_once(store: str) -> None:
+    runs = ExperimentManager(store).runs("killed")
+    assert [run.status for run in runs] == ["FINISHED"]
+    run = runs[0]
+    assert run.params == {"epochs": "6", "optimizer": "adam", "hidden_units": "[512, 256]"}
+    registry = ModelRegistry(store, "killed")
+    (version,) = registry.versions()
+    assert (version.aliases, version.run_id, version.tags["accuracy"]) == (("champion",), run.run_id, "0.9")
+    with Connection(store).talking() as client:
+        for metric, steps in {"loss": 6, "val_loss": 6, "curve": 20}.items():
+            history = client.get_metric_history(run.run_id, metric)
+            assert Counter(point.step for point in history) == Counter(range(steps))
+        recorded = client.get_run(run.run_id)
+        assert len(recorded.inputs.dataset_inputs) == 3
+        assert len(recorded.outputs.model_outputs) == 1
+        (model,) = client.search_logged_models([recorded.info.experiment_id])
+        assert model.status == "READY"
+
+
+def test_processes_that_start_at_once_make_one_database(forks: Forks, tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path / 'new' / 'mlflow.db'}"
+    assert forks.run(work="create", store=store, times=4) == [0, 0, 0, 0]
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["mlflow.db"]
+
+
+def test_a_database_whose_making_was_killed_is_made_by_the_next(forks: Forks, tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    assert forks.run(work="create", store=store, kill_at=2) == [-9]
+    assert not (tmp_path / "mlflow.db").exists()
+    assert forks.run(work="create", store=store) == [0]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -105,8 +106,9 @@ def ingest_found(
 ) -> IngestReport:
     """``ingest`` for files that were found already. ``base``: paths in the report are relative to it."""
     tally = _Tally(base)
-    with progress.task("ingest", len(found), "files") as task:
-        for each, future in _staged(found, intake):
+    # Closed at once when the work is stopped, so that no thread is left reading.
+    with progress.task("ingest", len(found), "files") as task, closing(_staged(found, intake)) as staged:
+        for each, future in staged:
             tally.take(each, future, intake)
             task.advance(1, **tally.figures())
             progress.checkpoint()
@@ -159,7 +161,7 @@ class _Tally:
         return {"accepted": self.accepted, "duplicates": self.duplicates, "refused": refused}
 
 
-def _staged(found: Sequence[Found], intake: Intake) -> Iterator[tuple[Found, Future[Staged]]]:
+def _staged(found: Sequence[Found], intake: Intake) -> Generator[tuple[Found, Future[Staged]]]:
     """The files in their order, staged by threads that run a few files ahead (so few are in memory)."""
     workers = min(8, (os.cpu_count() or 1) + 2)
     with ThreadPoolExecutor(workers, thread_name_prefix="ingest") as pool:

@@ -162,6 +162,8 @@ class Modality(Protocol):
     name: str
     extensions: frozenset[str]
     """Lower-case file name endings with the dot, used to find files; content decides."""
+    max_bytes: int
+    """A larger file is refused before it is read."""
 
     def inspect(self, data: bytes) -> MediaInfo:
         """Decode the bytes whole and describe them.

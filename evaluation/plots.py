@@ -28,6 +28,7 @@ SCALE = ("#ffffff", "#d8e8ef", "#9cc5d6", "#4f94b3", "#2a6f97", "#173f5a")
 DPI = 150
 HEADER_IN = 0.78
 """Inches above the axes, for title and subtitle."""
+_LONGEST_LABEL = 24
 _NUMBERED_CLASSES = 25
 """With more classes than this, a confusion matrix shows colours only."""
 
@@ -61,7 +62,7 @@ def confusion_figure(report: ClassificationReport) -> Figure:
     """Rows are the truth and sum to 1 in colour; the numbers are samples."""
     from matplotlib.colors import LinearSegmentedColormap
 
-    labels, counts = report.labels, report.confusion
+    labels, counts = [_short(label) for label in report.labels], report.confusion
     size = len(labels)
     side = min(20.0, max(4.6, 2.6 + 0.52 * size))
     figure, axes = _canvas(side + 0.6, side, "Confusion", f"accuracy {report.accuracy}, {_many(report.n, 'sample')}")
@@ -143,17 +144,13 @@ def class_figure(report: ClassificationReport) -> Figure:
         rows = [row + (offset - 1) * 0.25 for row in range(len(classes))]
         values = [estimate.value or 0.0 for estimate in estimates]
         axes.barh(rows, values, height=0.22, color=colour, label=_TOLD[name])
+        _intervals(axes, rows, estimates)
         for row, estimate in zip(rows, estimates, strict=True):
             if estimate.value is None:
                 axes.text(0.008, row, f"no {_TOLD[name]}", va="center", fontsize=7, color=MUTED)
-            elif estimate.low is not None and estimate.high is not None:
-                axes.plot([estimate.low, estimate.high], [row, row], color=INK, linewidth=1.1, solid_capstyle="butt")
-                axes.plot(
-                    [estimate.low, estimate.high], [row, row], "|", color=INK, markersize=4.5, markeredgewidth=1.1
-                )
     for row, (_, figures) in enumerate(classes):
         axes.text(1.045, row, f"n = {figures.support}", va="center", fontsize=8.5, color=MUTED)
-    axes.set_yticks(range(len(classes)), [label for label, _ in classes], fontsize=9, parse_math=False)
+    axes.set_yticks(range(len(classes)), [_short(label) for label, _ in classes], fontsize=9, parse_math=False)
     axes.set(xlim=(0, 1.0), ylim=(len(classes) - 0.45, -0.55))
     axes.xaxis.set_major_formatter("{x:.0%}")
     _ruled(axes, "x")
@@ -168,6 +165,17 @@ def class_figure(report: ClassificationReport) -> Figure:
         handlelength=1.2,
     )
     return figure
+
+
+def _intervals(axes: Axes, rows: Sequence[float], estimates: Sequence[Estimate]) -> None:
+    known = [
+        (row, e.low, e.high) for row, e in zip(rows, estimates, strict=True) if e.low is not None and e.high is not None
+    ]
+    if known:
+        at, low, high = (list(column) for column in zip(*known, strict=True))
+        axes.hlines(at, low, high, color=INK, linewidth=1.1)
+        for ends in (low, high):
+            axes.plot(ends, at, "|", color=INK, markersize=4.5, markeredgewidth=1.1)
 
 
 def learning_figure(history: Mapping[str, Sequence[float]]) -> Figure:
@@ -293,3 +301,7 @@ def _legend(axes: Axes, *, loc: Literal["upper left", "best"]) -> None:
 
 def _many(count: int, unit: str) -> str:
     return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= _LONGEST_LABEL else label[: _LONGEST_LABEL - 1] + "…"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from ecosight.errors import Conflict
 from mlflow_integration.connection import Connection, connect
@@ -84,7 +84,8 @@ class ExperimentManager:
             return client.get_experiment_by_name(name)
 
     def _location(self, name: str) -> str | None:
-        return f"{self._root.rstrip('/')}/{quote(name, safe='')}" if self._root else None
+        # Runs and models have folders of their own below it, so two experiments may share one.
+        return f"{self._root.rstrip('/')}/{re.sub(r'[^A-Za-z0-9_.-]', '_', name)}" if self._root else None
 
 
 def _summary(row: Any) -> RunSummary:

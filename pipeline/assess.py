@@ -33,20 +33,10 @@ class Assessment:
         return head | {"report": self.report.as_dict()}
 
     def lines(self) -> list[str]:
-        report = self.report
-        rows = [
-            f"{self.model} (embedder: {self.embedder}) on {self.data}: {report.n} recordings",
-            f"  accuracy  {_interval(report.accuracy)}",
-            f"  macro F1  {_interval(report.macro_f1)}",
-            f"  ECE       {_interval(report.ece)}",
-        ]
-        width = max((len(name) for name in report.per_class), default=0)
-        for name, figures in report.per_class.items():
-            rows.append(
-                f"  {name.ljust(width)}  precision {figures.precision.value:.3f}  recall {figures.recall.value:.3f}"
-                f"  F1 {figures.f1.value:.3f}  of {figures.support}"
-            )
-        return rows + [f"  wrote {file}" for file in self.files]
+        from evaluation.report import report_lines
+
+        head = f"{self.model} (embedder: {self.embedder}) on {self.data}"
+        return [head, *report_lines(self.report), *(f"wrote {file}" for file in self.files)]
 
 
 def assess(bench: Workbench, *, model: str, data: str, output: Path | None, progress: Progress) -> Assessment:
@@ -166,6 +156,3 @@ def _write(report: ClassificationReport, output: Path) -> tuple[str, ...]:
 def _embedder(servable: Servable) -> str:
     return str(dict(servable.info.get("embedder", {})).get("name", "unknown"))
 
-
-def _interval(estimate: Any) -> str:
-    return f"{estimate.value:.3f}  [{estimate.low:.3f}, {estimate.high:.3f}]"

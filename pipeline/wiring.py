@@ -102,16 +102,9 @@ class Workbench:
 
     @cached_property
     def datasets(self) -> DatasetRepository:
-        from dataset.versions import DatasetRepository
+        from dataset.manager import open_repository
 
-        return DatasetRepository(
-            self.blobs,
-            self.refs,
-            name=self.config.dataset.name,
-            ratios=dict(self.config.dataset.splits),
-            seed=self.config.project.seed,
-            clock=self.clock,
-        )
+        return open_repository(self.config, self.blobs, self.refs)
 
     @cached_property
     def tracker(self) -> MLflowTracker:

@@ -17,7 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
+from hypothesis import HealthCheck, settings
 
+# How fast an example runs depends on what else the machine does; that is no fault of the code.
+settings.register_profile("ecosight", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("ecosight")
 pytest.register_assert_rewrite("ecosight.testing")
 
 if TYPE_CHECKING:
@@ -53,7 +57,7 @@ def postgres_server() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def postgres_url(postgres_server: str) -> str:
     """One empty PostgreSQL database for the whole session."""
-    return _create_postgres(postgres_server, "template0")
+    return _create_postgres(postgres_server)
 
 
 @pytest.fixture(scope="session")
@@ -76,18 +80,19 @@ def s3_endpoint() -> Iterator[str]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database of this test's own, with its tables made, on SQLite and on PostgreSQL."""
+    """A database for this test alone, its tables made and empty, on SQLite and on PostgreSQL."""
     if request.param == "sqlite":
         # A copy of a migrated database: making the tables anew takes ten times as long.
         shutil.copy(request.getfixturevalue("_sqlite_template"), tmp_path / "ecosight.db")
         return f"sqlite:///{tmp_path / 'ecosight.db'}"
-    server = request.getfixturevalue("postgres_server")
-    return _create_postgres(server, request.getfixturevalue("_postgres_template"))
+    url: str = request.getfixturevalue("_postgres_tables")
+    _empty_postgres(url)
+    return url
 
 
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
-    """An opened database of this test's own, on SQLite and on PostgreSQL."""
+    """An opened database for this test alone, on SQLite and on PostgreSQL."""
     from ecosight.state import open_database
 
     opened = open_database(database_url)
@@ -105,12 +110,12 @@ def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def _postgres_template(postgres_server: str) -> str:
+def _postgres_tables(postgres_server: str) -> str:
     from ecosight.state import open_database
 
-    url = _create_postgres(postgres_server, "template0")
+    url = _create_postgres(postgres_server)
     open_database(url).close()
-    return url.rsplit("/", 1)[1]
+    return url
 
 
 def _missing(reason: str) -> NoReturn:
@@ -175,10 +180,25 @@ def _await_postgres(url: str, server: subprocess.Popen[bytes], log: Path) -> Non
     _missing(f"PostgreSQL did not start: {log.read_text('utf-8', 'replace')[-500:]}")
 
 
-def _create_postgres(server: str, template: str) -> str:
+def _create_postgres(server: str) -> str:
     import psycopg
 
     name = f"t_{secrets.token_hex(6)}"
     with psycopg.connect(server.replace("+psycopg", "") + "postgres", autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE template0")
     return server + name
+
+
+def _empty_postgres(url: str) -> None:
+    """Make the session's database as good as new: a new one for each test would take ten times as long."""
+    import psycopg
+
+    from ecosight.state.schema import metadata
+
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        tables = ", ".join(f'"{name}"' for name in metadata.tables)
+        connection.execute(f"TRUNCATE {tables} RESTART IDENTITY CASCADE")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +16,9 @@ __all__ = ["PlainText", "Sequence", "UtcDateTime", "to_json"]
 
 Sequence = BigInteger().with_variant(Integer, "sqlite")
 """A growing row number: SQLite grows only a column that is INTEGER to the letter."""
+
+
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -48,10 +52,7 @@ class PlainText(TypeDecorator[str]):
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        if value is None or (value.isascii() and "\0" not in value):
-            return value
-        cleaned = value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-        return cleaned.replace("\0", "\ufffd")
+        return None if value is None else _UNSTORABLE.sub("\ufffd", value)
 
 
 def to_json(value: Any) -> str:

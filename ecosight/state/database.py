@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +30,7 @@ __all__ = [
 
 BUSY_S = 10.0
 """How long a writer waits for another before it is told that the database is busy."""
+MOST_CONNECTIONS = 32
 READ_ONLY = "ecosight_read_only"
 
 
@@ -43,16 +45,25 @@ class Database:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.url = engine.url.render_as_string(hide_password=True)
+        # SQLite has one writer at a time and makes the others poll, up to seconds behind each other;
+        # so the threads of this process queue here, and only processes poll.
+        self._writers = threading.BoundedSemaphore(1 if engine.dialect.name == "sqlite" else MOST_CONNECTIONS)
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
         """A transaction that may write; committed when the block ends well, rolled back when it raises.
 
+        Never open one inside another: on SQLite the inner one would wait for the outer.
         Raises: Unavailable: cannot be reached, is locked for too long, or its disk is full.
         IntegrityError: the file is damaged.
         """
-        with _translated(self.url), self.engine.begin() as connection:
-            yield connection
+        if not self._writers.acquire(timeout=BUSY_S):
+            raise Unavailable(f"the database {self.url} is busy", hint="Try again.")
+        try:
+            with _translated(self.url), self.engine.begin() as connection:
+                yield connection
+        finally:
+            self._writers.release()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -141,7 +152,9 @@ def _sqlite(url: URL) -> Engine:
         ) from error
     # ?timeout=… in the URL is the driver's own word for how long to wait.
     waits = {} if "timeout" in url.query else {"timeout": BUSY_S}
-    engine = create_engine(url, connect_args=waits, json_serializer=to_json, pool_size=8, max_overflow=24)
+    engine = create_engine(
+        url, connect_args=waits, json_serializer=to_json, pool_size=8, max_overflow=MOST_CONNECTIONS - 8
+    )
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -182,7 +195,7 @@ def _postgresql(url: URL) -> Engine:
             json_serializer=to_json,
             pool_pre_ping=True,
             pool_size=8,
-            max_overflow=24,
+            max_overflow=MOST_CONNECTIONS - 8,
         )
     except ImportError as error:
         raise Unavailable(

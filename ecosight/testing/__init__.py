@@ -13,7 +13,7 @@ They need pytest, which is no dependency of the product: ``pip install 'ecosight
 from ecosight.testing.blob_store import BlobStoreConformance
 from ecosight.testing.clock import ClockConformance, ManualClock
 from ecosight.testing.embedder import EmbedderConformance
-from ecosight.testing.modality import ModalityConformance
+from ecosight.testing.modality import CompilingConformance, ModalityConformance
 from ecosight.testing.model_source import ModelSourceConformance
 from ecosight.testing.progress import ProgressConformance
 from ecosight.testing.ref_store import RefStoreConformance
@@ -22,6 +22,7 @@ from ecosight.testing.servable import ServableConformance
 __all__ = [
     "BlobStoreConformance",
     "ClockConformance",
+    "CompilingConformance",
     "EmbedderConformance",
     "ManualClock",
     "ModalityConformance",

@@ -85,7 +85,7 @@ def _wav(data: bytes) -> Header:
     at, size = chunks["fmt "]
     if at + size > len(data):
         raise broken(0.0, "it ends inside the header")
-    codec, channels, rate, _, block, bits = struct.unpack_from("<HHIIHH", data, at)
+    codec, channels, rate, byte_rate, block, bits = struct.unpack_from("<HHIIHH", data, at)
     if codec == 0xFFFE and size >= 26:
         (codec,) = struct.unpack_from("<H", data, at + 24)
     if codec not in _WAV_CODECS:
@@ -100,7 +100,7 @@ def _wav(data: bytes) -> Header:
         promised = there
     if _WAV_CODECS[codec] == "ADPCM":
         if promised > there:
-            raise contradictory(f"it promises {promised} bytes of sound, {there} are there")
+            raise broken(there / max(1, byte_rate), f"{promised - there} bytes of sound are missing")
         return Header(media_type="audio/wav", sample_rate_hz=rate, channels=channels, frames=None)
     if bits % 8 or not bits or block != channels * bits // 8:
         raise contradictory(f"{channels} channels of {bits} bits cannot take {block} bytes a frame")

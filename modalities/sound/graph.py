@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modalities.sound.frontend import FFT, LOG_OFFSET, hann_window, mel_matrix
+from modalities.sound.frontend import FFT, LOG_OFFSET, MELS, hann_window, mel_matrix
 from modalities.sound.runtime import HOP, PATCH_FRAMES, WINDOW
 
-__all__ = ["Add", "GraphBuilder", "embedder_graph", "with_head"]
+__all__ = ["GRAPH_VERSION", "Add", "GraphBuilder", "embedder_graph", "with_head"]
 
+GRAPH_VERSION = 1
+"""Raise it when the front end or the pooling is built in another way: cached graphs are then made anew."""
 OPSET = 17
 IR_VERSION = 8
 
@@ -46,12 +48,13 @@ class GraphBuilder:
         self._nodes.append(helper.make_node(op, inputs, [output], name=output, **attributes))
         return output
 
-    def model(self, inputs: Values, outputs: Values) -> Any:
-        """The checked ``onnx.ModelProto``."""
+    def model(self, inputs: Values, outputs: Values, cuts: Values) -> Any:
+        """The checked ``onnx.ModelProto``; ``cuts`` are inner tensors whose type and shape are told."""
         import onnx
         from onnx import helper
 
-        graph = helper.make_graph(self._nodes, "sound", _infos(inputs), _infos(outputs), self._constants)
+        ends = _infos(inputs), _infos(outputs)
+        graph = helper.make_graph(self._nodes, "sound", *ends, self._constants, value_info=_infos(cuts))
         opsets = [helper.make_opsetid("", OPSET)]
         made = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="ecosight")
         onnx.checker.check_model(made, full_check=True)
@@ -91,7 +94,12 @@ def embedder_graph(body: Add, dimension: int) -> bytes:
         "clip_weights": ("float32", ["clips", "n"]),
         "carried": ("float32", ["clips", dimension]),
     }
-    return _bytes(builder.model(inputs, {"clip_embeddings": ("float32", ["clips", dimension])}))
+    cuts: Values = {
+        "log_mel": ("float32", ["frames", MELS]),
+        "patches": ("float32", ["n", PATCH_FRAMES, MELS]),
+        "embeddings": ("float32", ["n", dimension]),
+    }
+    return _bytes(builder.model(inputs, {"clip_embeddings": ("float32", ["clips", dimension])}, cuts))
 
 
 def with_head(embedder: bytes, head: Add, classes: int) -> bytes:
@@ -167,5 +175,3 @@ def _add_magnitude(builder: GraphBuilder) -> None:
 def _bins() -> NDArray[np.int64]:
     """The DFT bins that any mel band uses."""
     return np.flatnonzero(mel_matrix().any(axis=1))
-
-

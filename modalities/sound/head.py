@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import tempfile
+import zipfile
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +16,7 @@ from ecosight.errors import InvalidInput, Refused
 from ecosight.seeds import child_seed
 from modalities.sound.graph import GraphBuilder
 
-__all__ = ["HIDDEN_UNITS", "DROPOUT", "add_head", "build_head", "head_logits"]
+__all__ = ["HIDDEN_UNITS", "DROPOUT", "add_head", "build_head", "head_logits", "write_head"]
 
 HIDDEN_UNITS = (512, 256, 128, 64)
 DROPOUT = (0.5, 0.4, 0.3, 0.2)
@@ -61,6 +65,19 @@ def add_head(builder: GraphBuilder, embeddings: str, head: Any, temperature: flo
     return builder.add("Softmax", [scaled], "calibrated", axis=1)
 
 
+def write_head(head: Any, path: Path) -> None:
+    """Save a head as a ``.keras`` file whose bytes depend on the model alone: Keras writes the time into its own."""
+    with tempfile.TemporaryDirectory(prefix="ecosight-head-") as folder:
+        saved = Path(folder) / "head.keras"
+        head.save(saved)
+        with zipfile.ZipFile(saved) as old, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as new:
+            for name in sorted(old.namelist()):
+                data = old.read(name)
+                if name == "metadata.json":
+                    data = json.dumps({**json.loads(data), "date_saved": ""}).encode()
+                new.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
+
+
 def head_logits(head: Any, embeddings: NDArray[np.float32]) -> NDArray[np.float64]:
     """Logits by Keras itself, as in use (no dropout, fixed batch statistics), float64 (n, classes)."""
     import keras
@@ -68,9 +85,7 @@ def head_logits(head: Any, embeddings: NDArray[np.float32]) -> NDArray[np.float6
     return np.asarray(keras.ops.convert_to_numpy(head(embeddings, training=False)), np.float64)
 
 
-def _checked_options(
-    dimension: int, classes: int, options: Mapping[str, Any]
-) -> tuple[Sequence[int], Sequence[float]]:
+def _checked_options(dimension: int, classes: int, options: Mapping[str, Any]) -> tuple[Sequence[int], Sequence[float]]:
     unknown = set(options) - {"hidden_units", "dropout"}
     units = list(options.get("hidden_units", HIDDEN_UNITS))
     rates = list(options.get("dropout", DROPOUT))

@@ -31,6 +31,7 @@ class SoundModality:
         self._config = config
         self._embedder: SoundEmbedder | None = None
         self._lock = threading.Lock()
+        self.max_bytes = config.sound.max_bytes
 
     def inspect(self, data: bytes) -> MediaInfo:
         from modalities.sound.decoding import decode

@@ -44,7 +44,7 @@ PATCH_SAMPLES = 15_600
 """Samples that a patch sees: 96 frames of 400, each 160 after the one before."""
 PATCH_HOP = 7_680
 """Samples between two patches (48 frames)."""
-PATCHES_PER_CALL = 64
+PATCHES_PER_CALL = 32
 
 Floats = NDArray[np.float32]
 Call = Callable[[Mapping[str, NDArray[Any]], str], Floats]

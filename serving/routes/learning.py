@@ -138,7 +138,7 @@ def learning_routes(assembly: Assembly) -> APIRouter:
         job = parts.jobs.enqueue(RETRAIN, payload, exclusive=True)
         return RetrainAnswer(success=True, job_id=job.id, status=job.status, location=f"/jobs/{job.id}")
 
-    @router.get("/jobs/{job_id}", responses=errors(404, 503))
+    @router.get("/jobs/{job_id}", responses=errors(404, 422, 503))
     def job(job_id: str) -> JobAnswer:
         """How a job goes."""
         if not _ID.fullmatch(job_id):

@@ -8,7 +8,6 @@ from typing import TypeVar
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Request, Response
-from fastapi.routing import APIRoute
 from starlette.responses import HTMLResponse
 
 from serving.assembly import Assembly
@@ -64,10 +63,9 @@ def watching_routes(assembly: Assembly) -> APIRouter:
     async def front_page(request: Request) -> Response:
         """The routes, as a page that needs nothing from elsewhere, or as JSON."""
         routes = [
-            {"method": method, "path": each.path, "does": (each.description or "").split("\n")[0]}
-            for each in request.app.routes
-            if isinstance(each, APIRoute) and each.include_in_schema
-            for method in sorted(each.methods or ())
+            {"method": method.upper(), "path": path, "does": operation.get("description", "").split("\n")[0]}
+            for path, operations in request.app.openapi()["paths"].items()
+            for method, operation in operations.items()
         ]
         if "text/html" in request.headers.get("accept", ""):
             return HTMLResponse(_page(routes))

@@ -133,15 +133,16 @@ def test_a_source_that_is_not_there_is_not_found(project: Any, tmp_path: Path) -
         run(project, tmp_path / "nowhere")
 
 
+@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
 def test_kill_9_at_any_moment_loses_nothing_and_doubles_nothing(
-    open_project: Callable[..., Any], write_notes: Write, tmp_path: Path
+    open_project: Callable[..., Any], write_notes: Write, tmp_path: Path, kills: int
 ) -> None:
     source = write_notes({label: [str(n) for n in range(100)] for label in ("fox", "owl", "bat")})
     folder = tmp_path / "project"
     folder.mkdir()
     script = Path(__file__).with_name("ingest_killed.py")
     dice, entered = random.Random(9), 0
-    for _ in range(4):
+    for _ in range(kills):
         with subprocess.Popen([sys.executable, script, source, folder], stdout=subprocess.PIPE, text=True) as child:
             assert child.stdout is not None
             assert child.stdout.readline() == "ready\n"

@@ -59,12 +59,6 @@ def test_what_is_not_there_is_told_with_a_hint(s3_endpoint: str, tmp_path: Path)
     assert all(check.detail and check.hint for check in checks.values())
 
 
-def test_a_lost_database_is_told(database: Database, tmp_path: Path) -> None:
-    database.engine.dispose()
-    config = Config(project={"root": tmp_path})  # type: ignore[arg-type]
-    assert next(each for each in kernel_checks(config, database, None) if each.name == "database").ok  # it reconnects
-
-
 @pytest.mark.parametrize("answer", [b"+PONG\r\n", b"-NOAUTH Authentication required.\r\n"])
 def test_redis_that_answers_is_reachable(answering: Callable[[bytes], int], answer: bytes) -> None:
     assert "answers" in check_redis(f"redis://127.0.0.1:{answering(answer)}/0")

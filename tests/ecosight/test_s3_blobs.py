@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import secrets
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import boto3
 import pytest
@@ -66,6 +68,45 @@ def test_more_digests_than_one_page_holds_are_listed(s3_endpoint: str, prefix: s
 
 def _ten_a_page(params: dict[str, Any], **_: Any) -> None:
     params["MaxKeys"] = 10
+
+
+class WithoutConditions(BaseHTTPRequestHandler):
+    """An endpoint that knows no conditional writes, or whose conditional write met another's."""
+
+    protocol_version = "HTTP/1.1"  # else the client waits a second for its "100 Continue"
+    status, code = 501, "NotImplemented"
+    stored: ClassVar[list[str]] = []
+
+    def do_PUT(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        if "If-None-Match" in self.headers:
+            self._answer(self.status, f"<Error><Code>{self.code}</Code></Error>".encode())
+        else:
+            self.stored.append(self.path)
+            self._answer(200, b"")
+
+    def _answer(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        return None
+
+
+@pytest.mark.parametrize(("status", "code"), [(501, "NotImplemented"), (409, "ConditionalRequestConflict")])
+def test_where_a_conditional_write_cannot_be_had_a_plain_one_is_made(
+    s3_endpoint: str, status: int, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    handler = type("Handler", (WithoutConditions,), {"status": status, "code": code, "stored": []})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    digest = S3Blobs(BUCKET, "", f"http://127.0.0.1:{server.server_port}", None).put(b"a sound")
+    assert handler.stored == [f"/{BUCKET}/blobs/{digest[:2]}/{digest}"]
+    server.shutdown()
+    server.server_close()
 
 
 def test_a_bucket_that_is_not_there_is_unavailable(s3_endpoint: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from ecosight.artifact import seal_artifact
 from mlflow_integration.connection import Connection
 

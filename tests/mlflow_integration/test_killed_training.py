@@ -7,16 +7,17 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
 from mlflow_integration.connection import Connection
 from mlflow_integration.tracker import ExperimentManager, ModelRegistry
 
 SCRIPT = Path(__file__).with_name("killable.py")
-KILLS = 12
+KILLS = 10
 
 
 class Forks:
@@ -53,9 +54,10 @@ def forks() -> Iterator[Forks]:
     assert started.close() == "", "neither MLflow nor we say anything on standard error"
 
 
-def test_a_training_killed_anywhere_and_started_again_is_recorded_once(
-    forks: Forks, tmp_path: Path, empty_database: Path, servable: Path
-) -> None:
+@pytest.fixture
+def training(tmp_path: Path, empty_database: Path, servable: Path) -> Callable[[str], dict[str, Any]]:
+    """Makes a request for a training in a fresh store."""
+
     def fresh(name: str) -> dict[str, Any]:
         folder = tmp_path / name
         folder.mkdir()
@@ -68,19 +70,39 @@ def test_a_training_killed_anywhere_and_started_again_is_recorded_once(
             "report": str(folder / "points"),
         }
 
-    whole = fresh("whole")
-    assert forks.run(**whole) == [0]
-    points = int(Path(whole["report"]).read_text())
-    print(points)
-    assert points > 2 * KILLS, "the work has as many points as we mean to kill it at, and more"
-    claim_recorded_once(whole["store"])
+    return fresh
+
+
+def points_of(forks: Forks, request: dict[str, Any]) -> int:
+    """How many points an undisturbed training passes."""
+    assert forks.run(**request) == [0]
+    claim_recorded_once(request["store"])
+    return int(Path(request["report"]).read_text())
+
+
+def test_a_training_killed_anywhere_and_started_again_is_recorded_once(
+    forks: Forks, training: Callable[[str], dict[str, Any]]
+) -> None:
+    points = points_of(forks, training("whole"))
+    assert points > 50, "each write and each copied file is a point"
     for kill in range(KILLS):
         at = 1 + kill * (points - 1) // (KILLS - 1)
-        training = fresh(f"killed_at_{at}")
-        assert forks.run(**training, kill_at=at) == [-9]
-        assert forks.run(**training, kill_at=3 + kill) == [-9], "and again on the way"
-        assert forks.run(**training) == [0]
-        claim_recorded_once(training["store"])
+        request = training(f"killed_at_{at}")
+        assert forks.run(**request, kill_at=at) == [-9]
+        assert forks.run(**request) == [0]
+        claim_recorded_once(request["store"])
+
+
+@pytest.mark.slow
+def test_a_training_killed_at_every_point_and_again_on_the_way_is_recorded_once(
+    forks: Forks, training: Callable[[str], dict[str, Any]]
+) -> None:
+    for at in range(1, points_of(forks, training("whole")) + 1):
+        request = training(f"killed_at_{at}")
+        assert forks.run(**request, kill_at=at) == [-9]
+        assert forks.run(**request, kill_at=3 + at % 11) == [-9]
+        assert forks.run(**request) == [0]
+        claim_recorded_once(request["store"])
 
 
 def claim_recorded_once(store: str) -> None:

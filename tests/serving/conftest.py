@@ -29,7 +29,7 @@ from modalities.sound import SoundModality
 from serving import ServingParts, serve_in_thread
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))  # for `sounds`, which the script make_models.py shares
+sys.path.insert(0, str(HERE))  # the tests import the helpers that lie beside them
 
 
 class Registry:
@@ -96,57 +96,69 @@ class Served:
         return self.http.post("/upload", files={"file": (name, data)}, data={"class_name": label, **fields})
 
 
+def build_parts(stack: ExitStack, root: Path, registry: Registry, given: dict[str, Any]) -> ServingParts:
+    """Parts over real stores; ``given`` holds sections of the configuration, and parts to take instead."""
+    sections = {name: given.pop(name) for name in ("serving", "security", "retraining", "sound") if name in given}
+    serving = {"port": 0, "poll_seconds": 0.05, "run_jobs": False, **sections.pop("serving", {})}
+    config = load_config(project={"root": str(root)}, serving=serving, **sections)
+    config.root.mkdir(exist_ok=True)
+    database = open_database(config.database_url)
+    stack.callback(database.close)
+    predictions = PredictionLog(database, config.spool_folder)
+    stack.callback(predictions.close)
+    modality, samples, clock = SoundModality(config), SampleStore(database), SystemClock()
+
+    def trigger() -> tuple[bool, int]:
+        count = samples.count()
+        return count >= config.retraining.min_new_samples, count
+
+    parts: dict[str, Any] = {
+        "config": config,
+        "clock": clock,
+        "source": registry,
+        "modality": modality,
+        "intake": Intake(modality, LocalBlobs(config.blob_folder), samples, group_pattern=None, clock=clock),
+        "samples": samples,
+        "predictions": predictions,
+        "jobs": JobQueue(database),
+        "retrainings": RetrainingLog(database),
+        "check_trigger": trigger,
+        "store_checks": {"database": database.check, "registry": registry.check},
+    }
+    return ServingParts(**{**parts, **given})
+
+
+def starter(stack: ExitStack, root: Path, registry: Registry) -> Serve:
+    """Starts real servers on free ports until the stack is closed; keywords as for ``build_parts``."""
+
+    def start(*, environ: dict[str, str] | None = None, **given: Any) -> Served:
+        parts = build_parts(stack, root, registry, given)
+        url = stack.enter_context(serve_in_thread(parts, environ=environ or {}))
+        client = stack.enter_context(httpx.Client(base_url=url, timeout=20, trust_env=False))
+        return Served(parts, url, client)
+
+    return start
+
+
 @pytest.fixture
 def make_parts(tmp_path: Path, registry: Registry) -> Iterator[Callable[..., ServingParts]]:
-    """Parts over real stores; keywords are sections of the configuration, or parts."""
     with ExitStack() as stack:
-
-        def make(**given: Any) -> ServingParts:
-            sections = {name: given.pop(name) for name in ("serving", "security", "retraining", "sound") if name in given}
-            serving = {"port": 0, "poll_seconds": 0.05, "run_jobs": False, **sections.pop("serving", {})}
-            config = load_config(project={"root": str(tmp_path / "root")}, serving=serving, **sections)
-            config.root.mkdir(exist_ok=True)
-            database = open_database(config.database_url)
-            stack.callback(database.close)
-            predictions = PredictionLog(database, config.spool_folder)
-            stack.callback(predictions.close)
-            modality, samples = SoundModality(config), SampleStore(database)
-            retrainings, clock = RetrainingLog(database), SystemClock()
-
-            def trigger() -> tuple[bool, int]:
-                count = samples.count()
-                return count >= config.retraining.min_new_samples, count
-
-            parts: dict[str, Any] = {
-                "config": config,
-                "clock": clock,
-                "source": registry,
-                "modality": modality,
-                "intake": Intake(modality, LocalBlobs(config.blob_folder), samples, group_pattern=None, clock=clock),
-                "samples": samples,
-                "predictions": predictions,
-                "jobs": JobQueue(database),
-                "retrainings": retrainings,
-                "check_trigger": trigger,
-                "store_checks": {"database": database.check, "registry": registry.check},
-            }
-            return ServingParts(**{**parts, **given})
-
-        yield make
+        yield lambda **given: build_parts(stack, tmp_path / "root", registry, given)
 
 
 @pytest.fixture
-def serve(make_parts: Callable[..., ServingParts]) -> Iterator[Serve]:
-    """Starts a real server on a free port for the rest of the test; keywords as for ``make_parts``."""
+def serve(tmp_path: Path, registry: Registry) -> Iterator[Serve]:
     with ExitStack() as stack:
+        yield starter(stack, tmp_path / "root", registry)
 
-        def start(*, environ: dict[str, str] | None = None, **given: Any) -> Served:
-            parts = make_parts(**given)
-            url = stack.enter_context(serve_in_thread(parts, environ=environ or {}))
-            client = stack.enter_context(httpx.Client(base_url=url, timeout=20, trust_env=False))
-            return Served(parts, url, client)
 
-        yield start
+@pytest.fixture(scope="module")
+def module_serve(tmp_path_factory: pytest.TempPathFactory, model_folders: dict[str, Path]) -> Iterator[Serve]:
+    """As ``serve``, for a server that all tests of a module share."""
+    registry = Registry(dict(model_folders))
+    registry.promote("1")
+    with ExitStack() as stack:
+        yield starter(stack, tmp_path_factory.mktemp("shared"), registry)
 
 
 @pytest.fixture

@@ -11,11 +11,13 @@ import soundfile
 BANDS = {"low": 300.0, "mid": 900.0, "high": 2500.0, "top": 6000.0}
 
 
-def tone_wav(hz: float, *, seed: int = 0, seconds: float = 1.0, rate: int = 16_000, channels: int = 1) -> bytes:
+def tone_wav(
+    hz: float, *, seed: int = 0, seconds: float = 1.0, rate: int = 16_000, channels: int = 1, **form: str
+) -> bytes:
     rng = np.random.default_rng(seed)
     time = np.arange(int(seconds * rate)) / rate
     wave = 0.4 * np.sin(2 * np.pi * hz * rng.uniform(0.97, 1.03) * time) + rng.normal(0, 0.01, time.size)
-    return wav(np.repeat(wave[:, None], channels, axis=1), rate)
+    return wav(np.repeat(wave[:, None], channels, axis=1), rate, **form)
 
 
 def wav(samples: np.ndarray, rate: int = 16_000, *, kind: str = "WAV", subtype: str = "PCM_16") -> bytes:

@@ -6,6 +6,7 @@ Two shapes of the network are known: biases added behind the convolutions, and b
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,29 +57,31 @@ def compile_body(saved_model: Any) -> Add:
     return add
 
 
+_CONVOLUTIONS = {"Conv2D", "DepthwiseConv2dNative"}
+_POOLING = {"Mean", "Reshape", "Squeeze"}
+_NORMALISATIONS = {"FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"}
+_ADDITIONS = {"AddV2", "Add", "BiasAdd", "Sub"}
+_ELEMENTWISE = {"Relu", "Relu6", "Mul"} | _ADDITIONS | _NORMALISATIONS
+
+
 def _layers(saved_model: Any) -> list[_Convolution]:
     """From the embeddings back to the input of the first convolution."""
+    operation = _frozen_output(saved_model)
+    while operation.type in _POOLING:
+        operation = _upstream(operation.inputs[0])
     layers: list[_Convolution] = []
     after: list[Any] = []
-    operation = _frozen_output(saved_model)
-    while True:
-        if operation.type in ("Conv2D", "DepthwiseConv2dNative"):
-            layers.insert(0, _convolution(operation, after))
-            after = []
-            operation, before = _upstream(operation.inputs[0]), operation
-            if operation.type not in _PASSED and operation.type not in ("Conv2D", "DepthwiseConv2dNative"):
-                return _whole(layers, before)
-        elif operation.type in _PASSED:
-            if operation.type != "Mean":
-                after.insert(0, operation)
+    while operation.type in _CONVOLUTIONS | _ELEMENTWISE:
+        if operation.type in _ELEMENTWISE:
+            after.insert(0, operation)
             operation = _upstream(_data_input(operation))
         else:
-            raise _refused(f"operation {operation.name!r} of type {operation.type}")
-
-
-_PASSED = {"Mean", "Relu", "Relu6", "BiasAdd", "AddV2", "Add", "Sub", "Mul"} | {
-    f"FusedBatchNorm{version}" for version in ("", "V2", "V3")
-}
+            layers.insert(0, _convolution(operation, after))
+            after, image = [], operation.inputs[0]
+            operation = _upstream(image)
+            if image.shape[-1] == 1:  # the spectrogram
+                return layers
+    raise _refused(f"operation {operation.name!r} of type {operation.type}")
 
 
 def _frozen_output(saved_model: Any) -> Any:
@@ -100,8 +103,12 @@ def _upstream(tensor: Any) -> Any:
 
 def _data_input(operation: Any) -> Any:
     """The input that is not a constant."""
-    constant = [_upstream(each).type == "Const" for each in operation.inputs[:2]]
-    return operation.inputs[1 if constant[0] and operation.type in ("AddV2", "Add", "Mul") else 0]
+    swapped = len(operation.inputs) == 2 and operation.type != "Sub" and _is_constant(operation.inputs[0])
+    return operation.inputs[int(swapped)]
+
+
+def _constant_input(operation: Any) -> Array:
+    return _value(operation.inputs[1 if _data_input(operation) is operation.inputs[0] else 0])
 
 
 def _convolution(operation: Any, after: list[Any]) -> _Convolution:
@@ -129,31 +136,45 @@ def _fold(layer: _Convolution, operation: Any) -> None:
         raise _refused(f"operation {operation.name!r} behind an activation")
     if operation.type in ("Relu", "Relu6"):
         layer.activation = operation.type
-    elif operation.type.startswith("FusedBatchNorm"):
+    elif operation.type in _NORMALISATIONS:
         gamma, beta, mean, variance = (_value(each) for each in operation.inputs[1:5])
         gain = gamma / np.sqrt(variance + operation.get_attr("epsilon"))
         layer.scale, layer.offset = layer.scale * gain, (layer.offset - mean) * gain + beta
+    elif operation.type == "Mul":
+        factor = _constant_input(operation).reshape(-1)
+        layer.scale, layer.offset = layer.scale * factor, layer.offset * factor
     else:
-        constant = _value(next(each for each in operation.inputs if each is not _data_input(operation))).reshape(-1)
-        if operation.type == "Mul":
-            layer.scale, layer.offset = layer.scale * constant, layer.offset * constant
-        else:
-            layer.offset = layer.offset + (-constant if operation.type == "Sub" else constant)
+        term = _constant_input(operation).reshape(-1)
+        layer.offset = layer.offset + (-term if operation.type == "Sub" else term)
+
+
+# What optimisers leave of a batch normalisation's own constants.
+_ARITHMETIC: dict[str, Callable[..., Any]] = {
+    "Add": np.add,
+    "AddV2": np.add,
+    "Mul": np.multiply,
+    "Neg": np.negative,
+    "Rsqrt": lambda value: 1 / np.sqrt(value),
+    "Sub": np.subtract,
+}
+
+
+def _is_constant(tensor: Any) -> bool:
+    operation = _upstream(tensor)
+    return operation.type == "Const" or (
+        operation.type in _ARITHMETIC and all(_is_constant(each) for each in operation.inputs)
+    )
 
 
 def _value(tensor: Any) -> Array:
     import tensorflow as tf
 
     operation = _upstream(tensor)
-    if operation.type != "Const":
+    if operation.type == "Const":
+        return np.asarray(tf.make_ndarray(operation.get_attr("value")), np.float64)
+    if operation.type not in _ARITHMETIC:
         raise _refused(f"{operation.name!r} where a constant was expected")
-    return np.asarray(tf.make_ndarray(operation.get_attr("value")), np.float64)
-
-
-def _whole(layers: list[_Convolution], first: Any) -> list[_Convolution]:
-    if first.inputs[0].shape[-1] != 1:
-        raise _refused(f"first convolution {first.name!r}")
-    return layers
+    return np.asarray(_ARITHMETIC[operation.type](*(_value(each) for each in operation.inputs)))
 
 
 def _add_convolution(builder: GraphBuilder, tensor: str, layer: _Convolution, name: str) -> str:

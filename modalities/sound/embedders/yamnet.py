@@ -19,12 +19,13 @@ from ecosight.config import Config
 from ecosight.errors import Refused, Unavailable
 from ecosight.logs import get_logger
 from modalities.sound.embedders.base import SoundEmbedder
+from modalities.sound.graph import GRAPH_VERSION, embedder_graph
 from modalities.sound.runtime import SAMPLE_RATE_HZ, open_session, session_runner
 
 __all__ = ["YamnetEmbedder"]
 
 COMPILER_VERSION = 1
-"""Raise it when the same SavedModel is compiled to another graph."""
+"""Raise it when the same SavedModel is compiled to another body."""
 TOLERANCE = 1e-3
 """Largest error of the compiled graph, as a share of the largest value; seen: about 3e-6."""
 
@@ -64,7 +65,6 @@ class YamnetEmbedder(SoundEmbedder):
 
     def _compile(self) -> bytes:
         from modalities.sound.embedders.saved_model import compile_body
-        from modalities.sound.graph import embedder_graph
 
         get_logger("sound").info("compiling YAMNet to ONNX, once", folder=str(self._folder))
         graph = embedder_graph(compile_body(self._saved_model), self.dimension)
@@ -82,7 +82,7 @@ class YamnetEmbedder(SoundEmbedder):
         return graph
 
     def _compiled(self, digest: str) -> Path:
-        return self._cache / f"{digest}.v{COMPILER_VERSION}.onnx"
+        return self._cache / f"{digest}.v{GRAPH_VERSION}.{COMPILER_VERSION}.onnx"
 
     @cached_property
     def _folder(self) -> Path:

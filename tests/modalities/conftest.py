@@ -1,0 +1,82 @@
+"""Sounds to read, and modalities to read them with."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+
+from ecosight.config import Config, SoundSection
+from ecosight.seeds import generator
+from modalities.sound import SoundModality
+from modalities.sound.synthesis import LABELS, make_clip, make_station
+
+FORMATS = (
+    ("WAV", "PCM_16"),
+    ("WAV", "PCM_24"),
+    ("WAV", "FLOAT"),
+    ("WAV", "ULAW"),
+    ("WAV", "IMA_ADPCM"),
+    ("FLAC", "PCM_16"),
+    ("FLAC", "PCM_24"),
+    ("OGG", "VORBIS"),
+    ("MP3", "MPEG_LAYER_III"),
+)
+
+
+def encode(samples: NDArray[np.floating], rate: int, kind: str = "WAV", subtype: str = "PCM_16") -> bytes:
+    file = io.BytesIO()
+    soundfile.write(file, samples, rate, format=kind, subtype=subtype)
+    return file.getvalue()
+
+
+def tone(seconds: float, rate: int, *, hertz: float = 440.0, channels: int = 1) -> NDArray[np.float32]:
+    t = np.arange(round(seconds * rate)) / rate
+    wave = 0.3 * np.sin(2 * np.pi * hertz * t) + np.random.default_rng(1).normal(0, 0.02, len(t))
+    return np.asarray(np.repeat(wave[:, None], channels, axis=1) if channels > 1 else wave, np.float32)
+
+
+@pytest.fixture
+def limits() -> SoundSection:
+    return SoundSection()
+
+
+@pytest.fixture(scope="session")
+def files() -> dict[str, bytes]:
+    """The same 1.5 s in every format."""
+    return {f"{kind} {subtype}": encode(tone(1.5, 22_050), 22_050, kind, subtype) for kind, subtype in FORMATS}
+
+
+@pytest.fixture(scope="session")
+def samples() -> list[bytes]:
+    """Seven synthetic recordings of different lengths and classes."""
+    station = make_station("s", generator(1, "station"))
+    return [make_clip(LABELS[n % len(LABELS)], generator(1, n), station) for n in range(7)]
+
+
+@pytest.fixture(scope="session")
+def logmel(tmp_path_factory: pytest.TempPathFactory) -> SoundModality:
+    root = tmp_path_factory.mktemp("logmel")
+    return SoundModality(Config(project={"root": root}, sound={"embedder": "logmel"}))  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="session")
+def yamnet(tmp_path_factory: pytest.TempPathFactory, audio_data: Path) -> SoundModality:
+    root = tmp_path_factory.mktemp("yamnet")
+    model = str(audio_data / "yamnet" / "saved_model")
+    return SoundModality(
+        Config(project={"root": root}, sound={"embedder": "yamnet", "yamnet_model": model})  # type: ignore[arg-type]
+    )
+
+
+@pytest.fixture(scope="session")
+def real_clips(audio_data: Path) -> list[bytes]:
+    """Two clips of each class of ESC-10, and four short digits."""
+    folders = sorted((audio_data / "audio" / "esc10" / "dev").iterdir())
+    paths = [path for folder in folders if folder.is_dir() for path in sorted(folder.glob("*.ogg"))[5:20:14]]
+    digits = sorted((audio_data / "audio" / "fsdd" / "dev" / "7").glob("*.wav"))[::60][:4]
+    return [path.read_bytes() for path in [*paths, *digits]]

@@ -166,7 +166,9 @@ class Connection:
                 return family(f"MLflow says: {said}", store=self.shown_uri)
         elif not isinstance(error, (OSError, SQLAlchemyError, ImportError)):
             return None  # a fault of ours: let it be seen
-        if self.is_remote:
+        if isinstance(error, ImportError):
+            hint = "Its driver is not installed; for PostgreSQL: pip install 'ecosight[postgresql]'."
+        elif self.is_remote:
             hint = "Is the tracking server running? mlflow.tracking_uri names it; `mlflow server` starts one."
         elif "schema" in said and "upgrade" in said:
             hint = f"Back the database up, then run `mlflow db upgrade {self.shown_uri}`."

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ecosight.errors import Conflict
+from ecosight.errors import ConfigError, Conflict
 from mlflow_integration.connection import Connection, connect
 
 __all__ = ["ExperimentManager", "RunSummary"]
@@ -84,6 +84,11 @@ class ExperimentManager:
             return client.get_experiment_by_name(name)
 
     def _location(self, name: str) -> str | None:
+        if self._root is None and not self._connection.is_remote:
+            raise ConfigError(
+                f"nothing says where the files of {self._connection.shown_uri} go",
+                hint="Set mlflow.artifact_location to a folder or an s3:// URI.",
+            )
         # Runs and models have folders of their own below it, so two experiments may share one.
         return f"{self._root.rstrip('/')}/{re.sub(r'[^A-Za-z0-9_.-]', '_', name)}" if self._root else None
 

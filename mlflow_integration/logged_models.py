@@ -63,7 +63,7 @@ def log_servable(
                 name=model_title(name),
                 source_run_id=run_id,
                 tags={DIGEST_TAG: description["digest"], "ecosight.embedder": embedder_name(description)},
-                model_type="classifier",
+                model_type=str(description.get("modality", "")) or None,
             )
         if found.status != "READY":
             with tempfile.TemporaryDirectory(prefix="ecosight-model-") as scratch, _without_advice():

@@ -168,7 +168,7 @@ class MLflowTracker:
         registry = ModelRegistry(self._connection, model_name)
         model = find_logged_model(self._connection, run_id=run_id, name=path)
         if model is not None:
-            ref = registry.add_version(model, read_description(self._connection, model.location), {})
+            ref = registry.register_logged(model, read_description(self._connection, model.location))
         else:
             ref = self._register_files(registry, run_id, path)
         if alias is not None:
@@ -181,14 +181,9 @@ class MLflowTracker:
             files = client.list_artifacts(run_id, path)
         if not files:
             raise NotFound(f"the run {run_id} has nothing under {path!r}", hint="Log it first: tracker.log_model(…).")
-        source = f"{run.info.artifact_uri}/{path}"
-        known = [version for version in registry.versions() if version.tags.get("ecosight.source") == source]
-        if known:
-            return known[-1].ref
         names = ", ".join(file.path.rsplit("/", 1)[-1] for file in files[:5])
-        return registry.create_version(
-            source, run_id=run_id, tags={"ecosight.source": source}, description=f"Files as they were logged: {names}."
-        )
+        source = f"{run.info.artifact_uri}/{path}"
+        return registry.register_files(source, run_id=run_id, description=f"Files as they were logged: {names}.")
 
     def _close(self) -> None:
         self._run = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -146,11 +145,10 @@ class _FolderBlobs:
 
 def _write(report: ClassificationReport, output: Path) -> tuple[str, ...]:
     from evaluation.plots import write_plots
+    from evaluation.report import write_report
 
     output.mkdir(parents=True, exist_ok=True)
-    path = output / "report.json"
-    path.write_text(json.dumps(report.as_dict(), indent=2), "utf-8")
-    return (str(path), *(str(plot) for plot in write_plots(report, output, history=None)))
+    return (str(write_report(report, output)), *(str(plot) for plot in write_plots(report, output, history=None)))
 
 
 def _embedder(servable: Servable) -> str:

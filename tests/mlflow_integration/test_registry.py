@@ -7,6 +7,7 @@ import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -147,6 +148,8 @@ def test_an_alias_needs_a_version(registry: ModelRegistry, store: str, servable:
         registry.set_alias("champion", ModelRef(name=ref.name, version="9", digest=ref.digest))
     with pytest.raises(InvalidInput):
         registry.set_alias("latest", ref)
+    with pytest.raises(InvalidInput):
+        registry.set_alias("champion", ModelRef(name="other", version="1", digest=ref.digest))
     assert registry.champion() is None
 
 
@@ -272,13 +275,13 @@ def test_a_version_that_a_twin_made_as_well_is_taken_back(
     """A worker that was thought dead registers the same model between our look and our own version."""
     run_id = finished_run(store)
     twin = ModelRegistry(store, "sound.model")
-    create, made = registry.create_version, []
+    facts, made = registry._facts, []
 
-    def beaten(*args: object, **kwargs: object) -> ModelRef:
+    def beaten(*args: Any) -> dict[str, str]:
         made.append(twin.register(servable, run_id=run_id))
-        return create(*args, **kwargs)  # type: ignore[arg-type]
+        return facts(*args)
 
-    monkeypatch.setattr(registry, "create_version", beaten)
+    monkeypatch.setattr(registry, "_facts", beaten)
     assert registry.register(servable, run_id=run_id) == made[0]
     assert [version.ref for version in registry.versions()] == made
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile
-from numpy.typing import NDArray
+from sound_kit import encode, tone
 
 from ecosight.config import Config, SoundSection
 from ecosight.seeds import generator
@@ -26,18 +23,6 @@ FORMATS = (
     ("OGG", "VORBIS"),
     ("MP3", "MPEG_LAYER_III"),
 )
-
-
-def encode(samples: NDArray[np.floating], rate: int, kind: str = "WAV", subtype: str = "PCM_16") -> bytes:
-    file = io.BytesIO()
-    soundfile.write(file, samples, rate, format=kind, subtype=subtype)
-    return file.getvalue()
-
-
-def tone(seconds: float, rate: int, *, hertz: float = 440.0, channels: int = 1) -> NDArray[np.float32]:
-    t = np.arange(round(seconds * rate)) / rate
-    wave = 0.3 * np.sin(2 * np.pi * hertz * t) + np.random.default_rng(1).normal(0, 0.02, len(t))
-    return np.asarray(np.repeat(wave[:, None], channels, axis=1) if channels > 1 else wave, np.float32)
 
 
 @pytest.fixture

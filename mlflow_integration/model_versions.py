@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from ecosight.errors import Conflict, InvalidInput
+from ecosight.errors import Conflict, EcosightError, InvalidInput
+from ecosight.logs import get_logger
 from ecosight.values import ModelRef
 from mlflow_integration.connection import Connection
 from mlflow_integration.logged_models import DIGEST_TAG
@@ -19,7 +20,6 @@ from mlflow_integration.logged_models import DIGEST_TAG
 __all__ = ["ModelVersions", "RegisteredVersion", "ref_of", "shown"]
 
 READ_MANY = 200
-ARCHIVED = "Archived"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,14 +105,30 @@ class ModelVersions:
             for key, text in tags.items():
                 client.set_model_version_tag(self._name, version, key, text)
 
-    def show_stage(self, version: str, stage: str) -> None:
-        """Set one of MLflow's old stages, past the warning that they are deprecated; where there are none, nothing."""
+    def show_stages(self, stages: Mapping[str, str]) -> None:
+        """Mirror aliases as MLflow's old stages, past the warning that stages are deprecated.
+
+        Args:
+            stages: alias -> stage, the highest first; who holds none of them any more is archived.
+        A store without stages is no reason to fail: nobody here reads them.
+        """
         from mlflow import MlflowClient
 
         move = getattr(MlflowClient, "transition_model_version_stage", None)
-        if move is not None:
-            with self._connection.talking() as client:
-                inspect.unwrap(move)(client, self._name, version, stage, archive_existing_versions=stage != ARCHIVED)
+        if move is None:
+            return
+        try:
+            held = self.aliases()
+            for row in self.search():
+                now = row.current_stage or "None"
+                of_aliases = [stages[alias] for alias in stages if alias in held.get(str(row.version), ())]
+                wanted = of_aliases[0] if of_aliases else "Archived" if now in stages.values() else now
+                if wanted != now:
+                    with self._connection.talking() as client:
+                        # MLflow would archive the others by itself, with a query that fails on PostgreSQL.
+                        inspect.unwrap(move)(client, self._name, str(row.version), wanted)
+        except EcosightError as error:
+            get_logger("mlflow").warning("the store does not show stages", error=error.message)
 
     def files_uri(self, name: str, version: str) -> str:
         """Where the files of a version lie."""

@@ -27,7 +27,7 @@ from mlflow_integration.logged_models import (
 )
 from mlflow_integration.model_cache import ModelCache
 from mlflow_integration.model_card import model_card
-from mlflow_integration.model_versions import ARCHIVED, ModelVersions, RegisteredVersion, ref_of, shown
+from mlflow_integration.model_versions import ModelVersions, RegisteredVersion, ref_of, shown
 from mlflow_integration.runs import JOB_TAG
 
 __all__ = ["CHALLENGER", "CHAMPION", "PREVIOUS", "ModelRegistry", "RegisteredVersion", "alias_of_stage"]
@@ -101,18 +101,14 @@ class ModelRegistry:
             if name == CHAMPION and before is not None and before.version != ref.version:
                 client.set_registered_model_alias(ref.name, PREVIOUS, before.version)
             client.set_registered_model_alias(ref.name, name, ref.version)
-        if name in STAGES:
-            self._versions.show_stage(ref.version, STAGES[name])
+        self._versions.show_stages(STAGES)
 
     def remove_alias(self, name: str) -> None:
         """Take an alias away; removing one that is not there changes nothing."""
-        held = self.alias(name)
-        if held is None:
-            return
-        with self._connection.talking() as client:
-            client.delete_registered_model_alias(self.model_name, name)
-        if name in STAGES:
-            self._versions.show_stage(held.version, ARCHIVED)
+        if self.alias(name) is not None:
+            with self._connection.talking() as client:
+                client.delete_registered_model_alias(self.model_name, name)
+            self._versions.show_stages(STAGES)
 
     # -- versions -----------------------------------------------------------------------------------
 

@@ -46,9 +46,11 @@ def config(context: typer.Context) -> Config:
 
 
 def workbench(context: typer.Context) -> Workbench:
-    """The project's parts, closed when the command ends."""
+    """The project's parts, closed when the command ends. What they log goes to standard error, warnings only."""
+    from ecosight.logs import configure_logging
     from pipeline.wiring import open_workbench
 
+    configure_logging(level="WARNING")
     made = open_workbench(options(context).config)
     context.call_on_close(made.close)
     return made

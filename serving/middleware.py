@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.errors import error_response, unexpected_response
@@ -12,6 +13,9 @@ from serving.metrics import Metrics
 from serving.security import Guard
 
 __all__ = ["Access", "Observe"]
+
+CLIENT_LEFT = 499
+"""Counted for a client that left before its answer; the number that proxies use for it."""
 
 _HEADERS: Sequence[tuple[bytes, bytes]] = (
     (b"x-content-type-options", b"nosniff"),
@@ -43,6 +47,8 @@ class Observe:
 
         try:
             await self._app(scope, receive, observed)
+        except ClientDisconnect:  # nobody is there any more to answer
+            status = status or CLIENT_LEFT
         except Exception as error:
             response = unexpected_response(error)
             if status:  # too late to say it; the server closes the connection

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import signal
 import socket
 import sys
@@ -73,6 +74,9 @@ class _Server(uvicorn.Server):
 
 
 def _uvicorn_config(parts: ServingParts, environ: Mapping[str, str] | None) -> uvicorn.Config:
+    # Both tell of every malformed request; clients are told, and the metrics count them.
+    for library in ("python_multipart", "uvicorn.error"):
+        logging.getLogger(library).setLevel(logging.ERROR)
     return uvicorn.Config(
         create_app(parts, environ=environ),
         http=LimitedProtocol,

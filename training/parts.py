@@ -52,7 +52,7 @@ def open_parts(config: Config) -> tuple[RetrainingParts, JobQueue]:
     from mlflow_integration.tracker import MLflowTracker
 
     clock, database, blobs = SystemClock(), open_database(config.database_url), open_blobs(config)
-    ratios: dict[str, float] = {part: share for part, share in config.dataset.splits.items()}
+    ratios: dict[str, float] = dict(config.dataset.splits.items())
     parts = RetrainingParts(
         config=config,
         clock=clock,

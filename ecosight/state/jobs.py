@@ -213,5 +213,5 @@ def _first(connection: Connection, condition: ColumnElement[bool]) -> Job | None
 def _get(connection: Connection, job_id: str) -> Job:
     job = _first(connection, jobs.c.id == job_id)
     if job is None:
-        raise NotFound(f"there is no job {job_id!r}", hint="`ecosight retrain jobs` lists them.")
+        raise NotFound(f"there is no job {job_id!r}", hint="The answer that started a job names it.")
     return job

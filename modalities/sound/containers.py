@@ -26,6 +26,7 @@ class Header:
         media_type: IANA type.
         sample_rate_hz, channels: as written in the file, unchecked.
         frames: samples of each channel that must come out at least; None where the file does not say.
+        any_rate: the decoder chooses the sample rate that comes out (Opus).
         pcm_md5: FLAC's checksum of the samples, and bits_per_sample to compute it; None elsewhere.
     """
 
@@ -33,6 +34,7 @@ class Header:
     sample_rate_hz: int
     channels: int
     frames: int | None
+    any_rate: bool = False
     pcm_md5: bytes | None = None
     bits_per_sample: int = 0
 
@@ -175,7 +177,8 @@ def _ogg(data: bytes) -> Header:
             raise contradictory("it has hundreds of thousands of pages")
     if not flags & _LAST_PAGE:
         raise broken(max(0, position - delay) / rate, "its end is missing")
-    return Header(media_type="audio/ogg", sample_rate_hz=rate, channels=channels, frames=None)
+    opus = b"OpusHead" in data[:100]
+    return Header(media_type="audio/ogg", sample_rate_hz=rate, channels=channels, frames=None, any_rate=opus)
 
 
 def _ogg_codec(data: bytes) -> tuple[int, int, int]:

@@ -30,6 +30,8 @@ _BLOCK_VALUES = 1 << 18
 _RATES_HZ = (1_000, 1_000_000)
 _LOUDEST = 100.0
 """Float files may pass full scale (1.0), but not by orders of magnitude."""
+_UNKNOWN = 1 << 62
+"""libsndfile gives a larger number of frames where it does not know."""
 _MP3_PADDING = 8 * 1152
 """Samples that a decoder may rightly leave out: what the encoder added before and behind."""
 
@@ -69,43 +71,42 @@ def decode(data: bytes, limits: SoundSection) -> Sound:
         raise UnreadableMedia("the file is empty", hint="It has 0 bytes; look whether the recorder could write.")
     header = read_header(data, max_seconds=limits.max_seconds)
     _check_header(header, limits)
-    mix = _Mix(header, limits)
-    for block in _blocks(data, header):
-        mix.add(block)
+    with _opened(data, header) as file:
+        mix = _Mix(header, file.samplerate, limits)
+        for block in _blocks(file, data, header):
+            mix.add(block)
     return mix.finish()
 
 
 class _Mix:
     """Takes decoded blocks, and keeps the 16 kHz mono signal only."""
 
-    def __init__(self, header: Header, limits: SoundSection) -> None:
+    def __init__(self, header: Header, rate: int, limits: SoundSection) -> None:
         import soxr
 
-        self._header, self._limits = header, limits
+        self._header, self._rate, self._limits = header, rate, limits
         self._frames = 0
         self._peak = 0.0
         self._parts: list[NDArray[np.float32]] = []
-        rate = header.sample_rate_hz
         self._resampler = soxr.ResampleStream(rate, SAMPLE_RATE_HZ, 1, dtype="float32", quality="HQ")
 
     def add(self, block: NDArray[np.float32]) -> None:
         """A block of samples, float32 (frames, channels)."""
-        if not np.isfinite(block).all():
-            first = int(np.flatnonzero(~np.isfinite(block).all(axis=1))[0])
-            at_s = (self._frames + first) / self._header.sample_rate_hz
-            raise broken(at_s, "samples there are not numbers (NaN or infinite)")
-        mono = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32)
+        loudest = max(float(block.max()), -float(block.min()))  # NaN where any sample is
+        if not loudest <= _LOUDEST:
+            raise self._unusable(block)
+        if block.shape[1] == 1:
+            mono = block[:, 0]
+        else:
+            mono = block.mean(axis=1, dtype=np.float32)
+            loudest = max(float(mono.max()), -float(mono.min()))
         self._frames += len(mono)
-        self._peak = max(self._peak, float(mono.max(initial=0)), -float(mono.min(initial=0)))
-        if self._peak > _LOUDEST:
-            raise UnreadableMedia(
-                f"samples reach {self._peak:.3g}, full scale is 1", hint="Scale float samples to [-1, 1]."
-            )
-        _check_length(self._frames / self._header.sample_rate_hz, self._limits)
+        self._peak = max(self._peak, loudest)
+        _check_length(self._frames / self._rate, self._limits)
         self._parts.append(self._resampled(mono, last=False))
 
     def finish(self) -> Sound:
-        duration_s = self._frames / self._header.sample_rate_hz
+        duration_s = self._frames / self._rate
         if duration_s < self._limits.min_seconds:
             raise UnreadableMedia(
                 f"the recording lasts {duration_s:.3g} s ({self._frames} samples), "
@@ -119,15 +120,23 @@ class _Mix:
             waveform=np.concatenate(self._parts),
             media_type=self._header.media_type,
             duration_s=duration_s,
-            sample_rate_hz=self._header.sample_rate_hz,
+            sample_rate_hz=self._rate,
             channels=self._header.channels,
             peak=self._peak,
         )
 
     def _resampled(self, mono: NDArray[np.float32], *, last: bool) -> NDArray[np.float32]:
-        if self._header.sample_rate_hz == SAMPLE_RATE_HZ:
+        if self._rate == SAMPLE_RATE_HZ:
             return mono
         return np.asarray(self._resampler.resample_chunk(np.ascontiguousarray(mono), last=last))
+
+    def _unusable(self, block: NDArray[np.float32]) -> UnreadableMedia:
+        at = int(np.flatnonzero(~(np.abs(block) <= _LOUDEST).all(axis=1))[0])
+        value = next(each for each in block[at] if not abs(each) <= _LOUDEST)
+        at_s = (self._frames + at) / self._rate
+        if np.isfinite(value):
+            return broken(at_s, f"a sample of {abs(value):.3g}, where full scale is 1")
+        return broken(at_s, "samples there are not numbers (NaN or infinite)")
 
     def _check_silence(self) -> None:
         peak_dbfs = 20 * np.log10(self._peak) if self._peak else -np.inf
@@ -156,56 +165,57 @@ def _check_length(seconds: float, limits: SoundSection) -> None:
         )
 
 
-def _blocks(data: bytes, header: Header) -> Iterator[NDArray[np.float32]]:
-    """Decoded blocks, float32 (frames, channels), as many as the file promises.
-
-    Raises: UnreadableMedia: the decoder fails, or gives less than was promised.
-    """
-    decoded, rate = 0, header.sample_rate_hz
-    reader = _reader(data, header)
-    while True:
-        try:
-            block = next(reader, None)
-        except UnreadableMedia:
-            raise
-        except Exception as error:  # libsndfile's own class, and what its Python side raises on broken files
-            at_s = _breaking_point(data) / rate
-            raise broken(at_s, f"it cannot be decoded ({_sentence(error)})") from error
-        if block is None:
-            break
-        decoded += len(block)
-        yield block
-    promised = header.frames or 0
-    if header.media_type == "audio/mpeg":
-        promised -= _MP3_PADDING
-    if decoded < promised:
-        raise broken(decoded / rate, f"its header promises {promised / rate:.2f} s")
-
-
-def _reader(data: bytes, header: Header) -> Iterator[NDArray[np.float32]]:
+def _opened(data: bytes, header: Header) -> Any:
+    """The bytes as a ``soundfile.SoundFile``, which agrees with the header."""
     import soundfile
 
+    try:
+        file = soundfile.SoundFile(_Memory(data))
+    except Exception as error:  # libsndfile's own class, and what its Python side raises on broken files
+        raise broken(0.0, f"it cannot be decoded ({_sentence(error)})") from error
+    if file.channels != header.channels or not (header.any_rate or file.samplerate == header.sample_rate_hz):
+        file.close()
+        raise contradictory(f"{header.channels} channels at {header.sample_rate_hz} Hz are not what is in it")
+    return file
+
+
+def _blocks(file: Any, data: bytes, header: Header) -> Iterator[NDArray[np.float32]]:
+    """Decoded blocks, float32 (frames, channels), to the end that the file promises.
+
+    Raises: UnreadableMedia: the decoder fails, gives less than was promised, or something else.
+    """
     # FLAC's checksum is over the integers, so those are read; the division by 2^31 is what libsndfile does too.
-    checksum = hashlib.md5(usedforsecurity=False) if header.pcm_md5 and header.bits_per_sample <= 32 else None
-    with soundfile.SoundFile(_Memory(data)) as file:
-        if (file.samplerate, file.channels) != (header.sample_rate_hz, header.channels):
-            raise contradictory(f"{file.channels} channels at {file.samplerate} Hz, or {header.channels} as it says")
-        frames = max(1, _BLOCK_VALUES // file.channels)
-        kind = "float32" if checksum is None else "int32"
-        decoded = 0
-        while len(block := file.read(frames, dtype=kind, always_2d=True)):
-            decoded += len(block)
-            if checksum is not None:
-                checksum.update(_packed(block, header.bits_per_sample))
-                block = block.astype(np.float32) * np.float32(2.0**-31)
-            yield block
-        if decoded < file.frames < 2**62:
-            raise broken(decoded / file.samplerate, "the decoder stops there")
+    checksum = hashlib.md5(usedforsecurity=False) if header.pcm_md5 else None
+    frames = max(1, _BLOCK_VALUES // file.channels)
+    decoded = 0
+    while True:
+        try:
+            block = file.read(frames, dtype="float32" if checksum is None else "int32", always_2d=True)
+        except Exception as error:
+            at_s = _breaking_point(data) / file.samplerate
+            raise broken(at_s, f"it cannot be decoded ({_sentence(error)})") from error
+        if not len(block):
+            break
+        decoded += len(block)
+        if checksum is not None:
+            checksum.update(_packed(block, header.bits_per_sample))
+            block = block.astype(np.float32) * np.float32(2.0**-31)
+        yield block
+    promised = _promised(file, header)
+    if decoded < promised:
+        raise broken(decoded / file.samplerate, f"it promises {promised / file.samplerate:.2f} s")
     if checksum is not None and checksum.digest() != header.pcm_md5:
         raise UnreadableMedia(
             "the sound does not match the file's own checksum",
             hint="It was damaged on its way; send the original again.",
         )
+
+
+def _promised(file: Any, header: Header) -> int:
+    """Frames that must come out: what the structure says and what the decoder said at the start."""
+    if header.media_type == "audio/mpeg":
+        return (header.frames or 0) - _MP3_PADDING
+    return max(header.frames or 0, file.frames if file.frames < _UNKNOWN else 0)
 
 
 def _breaking_point(data: bytes) -> int:

@@ -77,5 +77,6 @@ def worker(
     from ecosight.logs import configure_logging
     from pipeline.work import run_worker_process
 
+    bench = workbench(context)
     configure_logging()
-    raise typer.Exit(run_worker_process(workbench(context), once=once))
+    raise typer.Exit(run_worker_process(bench, once=once))

@@ -142,6 +142,17 @@ def test_an_alias_can_be_taken_away(registry: ModelRegistry, store: str, servabl
     assert registry.versions()[0].stage == "Archived"
 
 
+def test_a_challenger_that_is_champion_stays_in_production(
+    registry: ModelRegistry, store: str, servable: Path, other_servable: Path
+) -> None:
+    run_id = finished_run(store)
+    one, two = (registry.register(folder, run_id=run_id) for folder in (servable, other_servable))
+    for alias in ("challenger", "champion"):
+        registry.set_alias(alias, one)
+    registry.set_alias("challenger", two)
+    assert [(version.ref, version.stage) for version in registry.versions()] == [(two, "Staging"), (one, "Production")]
+
+
 def test_an_alias_needs_a_version(registry: ModelRegistry, store: str, servable: Path) -> None:
     ref = registry.register(servable, run_id=finished_run(store))
     with pytest.raises(NotFound):

@@ -13,85 +13,24 @@ import pytest
 
 from mlflow_integration.tracker import MLflowTracker, ModelRegistry
 
-CLEAN_PROCESS = """
-import importlib.util, json, sys, warnings
-warnings.simplefilter("error")  # a load must not nag those who use the model
-warnings.filterwarnings("ignore", "The ``noload`` loader strategy")
-warnings.filterwarnings("ignore", ".*Any type hint is inferred as AnyType")
-
-OURS = {"ecosight", "modalities", "dataset", "evaluation", "mlflow_integration", "training", "serving", "pipeline"}
-
-class Blocker:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in OURS | {"tensorflow", "keras"}:
-            raise ModuleNotFoundError(f"{name} is not installed here")
-
-sys.meta_path.insert(0, Blocker())
-
-import mlflow
-import numpy as np
-from pathlib import Path
-
-model = mlflow.pyfunc.load_model("models:/sound@champion")
-folder = Path(sys.argv[1])
-spec = importlib.util.spec_from_file_location("runtime_of_the_artifact", folder / "runtime.py")
-runtime = importlib.util.module_from_spec(spec)
-sys.modules[spec.name] = runtime
-spec.loader.exec_module(runtime)
-reference = runtime.load(folder)
-
-random = np.random.default_rng(1)
-clip, clips = (random.normal(size=(n, 8000)).astype(np.float32) for n in (1, 3))
-ragged = np.empty(2, object)
-ragged[:] = [clip[0, :5000], clip[0, :7000]]
-same = {
-    "one clip": np.array_equal(model.predict(clip), reference.predict_batch(clip)),
-    "several": np.array_equal(model.predict(clips), reference.predict_batch(clips)),
-    "of several lengths": np.array_equal(model.predict(ragged), reference.predict_batch(list(ragged))),
-    "at another rate": np.array_equal(
-        model.predict(clips, params={"sample_rate": 8000}), reference.predict_batch(clips, sample_rate=8000)
-    ),
-}
-
-def refused(value):
-    try:
-        model.predict(value)
-    except mlflow.exceptions.MlflowException as error:
-        return "does not match" in str(error) or "input of type" in str(error)
-    return False
-
-answer = model.predict(clips)
-print(json.dumps({
-    "same": same,
-    "columns": list(answer.columns),
-    "dtypes": sorted({str(dtype) for dtype in answer.dtypes}),
-    "refused": {
-        "float64": refused(clip.astype(float)), "1-D": refused(clip[0]), "list": refused(clip.tolist()),
-        "3-D": refused(clip[None]),
-    },
-    "signature": model.metadata.signature.to_dict(),
-    "metadata": model.metadata.metadata,
-    "example": model.input_example.shape,
-    "example_answered": model.predict(model.input_example).shape,
-    "ours": sorted(name for name in sys.modules if name.partition(".")[0] in OURS | {"tensorflow", "keras"}),
-}))
-"""
+CLEAN_PROCESS = Path(__file__).with_name("clean_process.py")
+ALL_THE_SAME = {"one clip": True, "several": True, "of several lengths": True, "at another rate": True}
+SOUND_MODEL = Path(__file__).with_name("sound_model.py")
 
 
-@pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory, servable: Path, empty_database: Path) -> dict[str, Any]:
-    """What the clean process has to say about the champion."""
-    folder = tmp_path_factory.mktemp("store with a space")
-    (folder / "mlflow.db").write_bytes(empty_database.read_bytes())
+def promote_and_ask(folder: Path, database: Path, servable: Path) -> dict[str, Any]:
+    """Make the artifact champion of a store below ``folder``, and hear what a clean process says about it."""
+    (folder / "mlflow.db").write_bytes(database.read_bytes())
     store = f"sqlite:///{folder / 'mlflow.db'}"
     tracker = MLflowTracker(store, "sounds")
     registry = ModelRegistry(store, "sound", folder / "cache")
     with tracker.start_run() as run:
         registry.set_alias("champion", registry.register(servable, run_id=run.run_id))
+    (folder / "elsewhere").mkdir()
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("ECOSIGHT", "PYTHON"))}
     done = subprocess.run(
-        [sys.executable, "-I", "-c", CLEAN_PROCESS, str(servable)],
-        cwd=tmp_path_factory.mktemp("elsewhere"),
+        [sys.executable, "-I", str(CLEAN_PROCESS), str(servable)],
+        cwd=folder / "elsewhere",
         env=environment | {"MLFLOW_TRACKING_URI": store},
         capture_output=True,
         text=True,
@@ -101,12 +40,25 @@ def told(tmp_path_factory: pytest.TempPathFactory, servable: Path, empty_databas
     return answer
 
 
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory, servable: Path, empty_database: Path) -> dict[str, Any]:
+    return promote_and_ask(tmp_path_factory.mktemp("store with a space"), empty_database, servable)
+
+
+def test_a_real_sound_model_answers_exactly_as_it_does_in_the_server(tmp_path: Path, empty_database: Path) -> None:
+    subprocess.run([sys.executable, str(SOUND_MODEL), str(tmp_path)], check=True, capture_output=True)
+    told = promote_and_ask(tmp_path, empty_database, tmp_path / "model")
+    assert told["same"] == ALL_THE_SAME
+    assert told["columns"] == ["low", "high"]
+    assert told["forbidden"] == []
+
+
 def test_it_answers_exactly_as_the_artifact_itself(told: dict[str, Any]) -> None:
-    assert told["same"] == {"one clip": True, "several": True, "of several lengths": True, "at another rate": True}
+    assert told["same"] == ALL_THE_SAME
 
 
 def test_it_needs_nothing_of_ours_and_no_tensorflow(told: dict[str, Any]) -> None:
-    assert told["ours"] == []
+    assert told["forbidden"] == []
 
 
 def test_its_answer_has_one_column_for_each_label(told: dict[str, Any]) -> None:

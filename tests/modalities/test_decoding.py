@@ -72,6 +72,13 @@ def test_192_khz_in_8_channels_is_read(limits: SoundSection) -> None:
     assert (sound.sample_rate_hz, sound.channels, len(sound.waveform)) == (192_000, 8, 16_000)
 
 
+@pytest.mark.parametrize("rate", [8_000, 24_000, 48_000])
+def test_opus_is_read_at_the_rate_that_its_decoder_chooses(rate: int, limits: SoundSection) -> None:
+    sound = decode(encode(tone(1.0, rate), rate, "OGG", "OPUS"), limits)
+    assert abs(sound.duration_s - 1.0) < 0.02
+    assert abs(len(sound.waveform) - 16_000) < 320
+
+
 def test_blocks_join_without_a_seam(limits: SoundSection) -> None:
     long = tone(20.0, 44_100)
     sound = decode(encode(long, 44_100, subtype="FLOAT"), limits)
@@ -293,7 +300,9 @@ def test_mutated_files_never_raise_anything_else(
 
 
 @SAFE
-@given(head=st.sampled_from([b"RIFF\0\0\0\0WAVE", b"fLaC", b"OggS", b"ID3", b"\xff\xfb\x90\x64", b""]), rest=st.binary())
+@given(
+    head=st.sampled_from([b"RIFF\0\0\0\0WAVE", b"fLaC", b"OggS", b"ID3", b"\xff\xfb\x90\x64", b""]), rest=st.binary()
+)
 @example(head=b"ID3", rest=b"\x04\0\0\x7f\x7f\x7f\x7f")
 @example(head=b"fLaC", rest=b"\x80\0\0\0")
 def test_bytes_behind_a_magic_number_never_raise_anything_else(head: bytes, rest: bytes, limits: SoundSection) -> None:

@@ -1,0 +1,145 @@
+"""Runs one training in this process, through the queue of jobs: never two at a time, resumable by any process."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ecosight.config import Config
+from ecosight.errors import AlreadyRunning, InvalidInput
+from ecosight.ports import Progress
+from training.parts import RetrainingParts
+
+if TYPE_CHECKING:
+    from ecosight.state.jobs import Job, JobQueue
+    from ecosight.state.retrainings import RetrainingRecord
+
+__all__ = ["KIND", "run_here", "with_training", "with_yamnet"]
+
+KIND = "retrain"
+
+
+def run_here(
+    parts: RetrainingParts, jobs: JobQueue, payload: Mapping[str, Any], *, progress: Progress
+) -> RetrainingRecord:
+    """Queue a training and see it through in this process.
+
+    A training that a killed process left behind is gone on with, in place of a new one.
+
+    Args:
+        payload: arguments of ``run_retraining``: reason, and perhaps epochs, min_accuracy, dataset.
+    Raises: AlreadyRunning: another process is at it. As ``run_retraining``.
+    """
+    from ecosight.worker import run_worker
+    from training.retraining import run_retraining
+
+    job_id = _queued(parts, jobs, payload)
+    outcome: list[RetrainingRecord | Exception] = []
+
+    def handler(job: Job, beat: Progress) -> dict[str, Any]:
+        asked = {key: job.payload[key] for key in ("epochs", "min_accuracy", "dataset") if key in job.payload}
+        try:
+            record = run_retraining(
+                parts,
+                job_id=job.id,
+                reason=job.payload.get("reason", "manual"),
+                last_attempt=job.attempt >= job.max_attempts,
+                progress=beat,
+                **asked,
+            )
+        except Exception as error:
+            outcome[:] = [error]
+            raise
+        outcome[:] = [record]
+        return {"verdict": record.verdict, "model_version": record.model_version, "run_id": record.run_id}
+
+    run_worker(jobs, {KIND: handler}, once=True, stop=threading.Event(), progress=progress)
+    if not outcome:
+        raise AlreadyRunning(
+            f"another worker took the training {job_id}",
+            hint="Look at its job, then at the history.",
+            running_id=job_id,
+        )
+    if isinstance(outcome[0], Exception):
+        raise outcome[0]
+    return outcome[0]
+
+
+def with_training(config: Config, changes: Mapping[str, Any]) -> Config:
+    """The configuration with other values in its section ``training``, checked as if they had been configured.
+
+    Raises: InvalidInput: an unknown key or a value that cannot be.
+    """
+    from pydantic import ValidationError
+
+    section = type(config.training)
+    unknown = sorted(set(changes) - set(section.model_fields))
+    if unknown:
+        raise InvalidInput(
+            f"there is no training setting {unknown[0]!r}", hint=f"Known: {', '.join(section.model_fields)}."
+        )
+    try:
+        changed = section.model_validate(config.training.model_dump() | dict(changes))
+    except ValidationError as error:
+        faults = [f"{each['loc'][0]}: {each['msg']} (got {each['input']!r})" for each in error.errors()]
+        raise InvalidInput("; ".join(faults), hint="docs/configuration.md tells what each may be.") from error
+    return config.model_copy(update={"training": changed})
+
+
+def with_yamnet(parts: RetrainingParts, yamnet_model: Any) -> RetrainingParts:
+    """The same parts, embedding by the YAMNet that is given.
+
+    Args:
+        yamnet_model: a tensorflow_hub handle, a folder with a SavedModel, or a model that ``hub.load`` or
+            ``tf.saved_model.load`` returned: it is saved into the cache folder, since what embeds in training must be
+            compiled into the model that is served, byte for byte.
+    Raises: InvalidInput: the project's samples are no sounds, or the object is no SavedModel.
+    """
+    from ecosight.plugins import load_plugin
+
+    if parts.modality.name != "sound":
+        raise InvalidInput(f"yamnet_model embeds sounds, this project's samples are of {parts.modality.name!r}")
+    place = str(yamnet_model) if isinstance(yamnet_model, str | Path) else str(_saved(parts.config, yamnet_model))
+    sound = parts.config.sound.model_copy(update={"embedder": "yamnet", "yamnet_model": place})
+    config = parts.config.model_copy(update={"sound": sound})
+    modality = load_plugin("ecosight.modalities", config.project.modality)(config)
+    return replace(parts, config=config, modality=modality)
+
+
+def _queued(parts: RetrainingParts, jobs: JobQueue, payload: Mapping[str, Any]) -> str:
+    try:
+        return jobs.enqueue(KIND, payload, exclusive=True).id
+    except AlreadyRunning as running:
+        job = jobs.get(str(running.context["running_id"]))
+        if job.status == "running" and job.lease_until is not None and job.lease_until > parts.clock.now():
+            raise
+        return job.id
+
+
+def _saved(config: Config, model: Any) -> Path:
+    """The model as a SavedModel in the cache folder, named by its weights."""
+    import hashlib
+    import shutil
+
+    import tensorflow as tf
+
+    variables = getattr(model, "variables", None)
+    if not callable(model) or not variables:
+        raise InvalidInput(
+            f"yamnet_model must be a handle, a folder or a loaded SavedModel, not {type(model).__name__}",
+            hint="Pass None to use the configured embedder.",
+        )
+    digest = hashlib.sha256()
+    for variable in variables:
+        digest.update(f"{variable.shape} {variable.dtype}".encode())
+        digest.update(variable.numpy().tobytes())
+    folder = config.cache_folder / "given_yamnet" / digest.hexdigest()[:32]
+    if not (folder / "saved_model.pb").is_file():
+        partial = folder.with_suffix(".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        tf.saved_model.save(model, str(partial))
+        partial.rename(folder)
+    return folder

@@ -131,10 +131,8 @@ class ModelRegistry:
         found = self._first_twin(model)
         if found is None:
             whole = {**self._facts(model.run_id, description), **given}
-            # A server looks the model up by itself; an embedded store would look in the process-wide one.
-            source = f"models:/{model.model_id}" if self._connection.is_remote else model.location
             self._versions.create(
-                source,
+                self._source(model.location, model.model_id),
                 run_id=model.run_id,
                 model_id=model.model_id,
                 tags=whole,
@@ -145,17 +143,21 @@ class ModelRegistry:
         self._link(model, str(found.version))
         return ref_of(found)
 
-    def register_files(self, source: str, *, run_id: str, description: str) -> ModelRef:
-        """Make any files of a run a version, once. Without a digest it can be shown and downloaded, never served.
+    def register_files(self, location: str, *, run_id: str, description: str, model_id: str | None = None) -> ModelRef:
+        """Make any files of a run a version, once. Without a digest it can be shown and loaded, never served.
 
         Args:
-            source: URI of the files.
+            location: URI of the files.
+            model_id: of the logged model that they are, if they are one.
         """
-        found = [row for row in self._versions.search(run_id=run_id) if row.tags.get(SOURCE_TAG) == source]
+        found = [row for row in self._versions.search(run_id=run_id) if row.tags.get(SOURCE_TAG) == location]
         if found:
             return ref_of(found[-1])
-        tags = {SOURCE_TAG: source}
-        return ref_of(self._versions.create(source, run_id=run_id, model_id=None, tags=tags, description=description))
+        source = self._source(location, model_id)
+        tags = {SOURCE_TAG: location}
+        return ref_of(
+            self._versions.create(source, run_id=run_id, model_id=model_id, tags=tags, description=description)
+        )
 
     def versions(self) -> list[RegisteredVersion]:
         """All versions, newest first; none before the first registration."""
@@ -217,6 +219,10 @@ class ModelRegistry:
         for twin in rows[:-1]:
             self._versions.delete(twin.version)
         return rows[-1] if rows else None
+
+    def _source(self, location: str, model_id: str | None) -> str:
+        # A server looks a logged model up by itself; an embedded store would look in the process-wide one.
+        return f"models:/{model_id}" if model_id and self._connection.is_remote else location
 
     def _facts(self, run_id: str, description: Mapping[str, Any]) -> dict[str, str]:
         with self._connection.talking() as client:

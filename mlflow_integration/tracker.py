@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ecosight.artifact import DESCRIPTION_FILE, open_artifact
-from ecosight.errors import Conflict, EcosightError, InvalidInput, NotFound
+from ecosight.errors import Conflict, EcosightError, InvalidInput, NotFound, exit_code
 from ecosight.values import DatasetRef, ModelRef
 from mlflow_integration.artifacts import ArtifactLogger
 from mlflow_integration.connection import Connection, connect
@@ -167,8 +167,11 @@ class MLflowTracker:
         run_id, path = parts.groups()
         registry = ModelRegistry(self._connection, model_name)
         model = find_logged_model(self._connection, run_id=run_id, name=path)
-        if model is not None:
+        if model is not None and model.digest:
             ref = registry.register_logged(model, read_description(self._connection, model.location))
+        elif model is not None:  # logged with MLflow's own calls
+            about = "An MLflow model that EcoSight did not make."
+            ref = registry.register_files(model.location, run_id=run_id, description=about, model_id=model.model_id)
         else:
             ref = self._register_files(registry, run_id, path)
         if alias is not None:
@@ -208,7 +211,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{version.ref} {','.join(version.aliases) or '-'} {version.ref.digest[:12]} {version.stage}")
     except EcosightError as error:
         print(f"{error.message}. {error.hint}", file=sys.stderr)
-        return 1
+        return exit_code(error)
     return 0
 
 

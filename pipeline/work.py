@@ -37,6 +37,7 @@ def handlers(bench: Workbench) -> Mapping[str, Callable[[Job, Progress], dict[st
             reason=payload.get("reason", "manual"),
             epochs=payload.get("epochs"),
             min_accuracy=payload.get("min_accuracy"),
+            last_attempt=job.attempt >= job.max_attempts,
             progress=progress,
         )
         return record.as_dict()

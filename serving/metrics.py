@@ -98,10 +98,10 @@ class Metrics:
 
     def as_text(self, media_type: str) -> tuple[bytes, str]:
         """The exposition for a scraper, and its content type."""
+        # prometheus_client leaves parts of itself without types.
         if media_type == "application/openmetrics-text":
-            return generate_openmetrics(self.registry), OPENMETRICS_TYPE
-        text: bytes = generate_latest(self.registry)  # type: ignore[no-untyped-call]
-        return text, CONTENT_TYPE_LATEST
+            return bytes(generate_openmetrics(self.registry)), OPENMETRICS_TYPE  # type: ignore[no-untyped-call]
+        return generate_latest(self.registry), CONTENT_TYPE_LATEST
 
     def as_dict(self) -> dict[str, Any]:
         """The same figures for people; times in milliseconds, of the last 1,024 answers of /predict."""

@@ -115,7 +115,7 @@ class TrainingOrchestrator:
 
         settings = dict(config or {})
         self._check_model(settings.pop("model", None))
-        payload = {key: settings.pop(key) for key in ("dataset", "reason") if key in settings}
+        payload: dict[str, Any] = {key: settings.pop(key) for key in ("dataset", "reason") if key in settings}
         parts = self._pipeline.parts
         parts = replace(parts, config=with_training(parts.config, self.settings | settings))
         training_device(parts.config.training.num_gpus)

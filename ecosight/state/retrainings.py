@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from sqlalchemy import RowMapping, select
 
+from ecosight.clock import iso
 from ecosight.state.database import Database, insert_or_ignore
 from ecosight.state.schema import retrainings
 
@@ -51,6 +52,10 @@ class RetrainingRecord:
     reasons: Sequence[str] = ()
     history: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
     error: Mapping[str, Any] | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The record as a JSON object."""
+        return asdict(self) | {"started_at": iso(self.started_at), "finished_at": iso(self.finished_at)}
 
 
 class RetrainingLog:

@@ -94,11 +94,9 @@ def schedule(
 @retrain_app.command("history")
 def history(context: typer.Context, as_json: JsonOutput = False) -> None:
     """List past trainings, newest first."""
-    from dataclasses import asdict
-
     records = workbench(context).retrainings.history()
     if as_json:
-        print_result([asdict(record) for record in records], as_json=True)
+        print_result([record.as_dict() for record in records], as_json=True)
         return
     rows = [
         (

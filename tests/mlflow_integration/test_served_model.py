@@ -46,7 +46,8 @@ def told(tmp_path_factory: pytest.TempPathFactory, servable: Path, empty_databas
 
 
 def test_a_real_sound_model_answers_exactly_as_it_does_in_the_server(tmp_path: Path, empty_database: Path) -> None:
-    subprocess.run([sys.executable, str(SOUND_MODEL), str(tmp_path)], check=True, capture_output=True)
+    made = subprocess.run([sys.executable, str(SOUND_MODEL), str(tmp_path)], capture_output=True, text=True)
+    assert made.returncode == 0, made.stderr
     told = promote_and_ask(tmp_path, empty_database, tmp_path / "model")
     assert told["same"] == ALL_THE_SAME
     assert told["columns"] == ["low", "high"]

@@ -77,6 +77,32 @@ def test_a_servable_folder_is_logged_and_registered_by_the_same_calls(store: str
     assert tracker.register_model(model_uri=uri, model_name="sound") == ref
 
 
+def test_a_model_logged_with_mlflows_own_calls_is_registered_once_too(store: str, tmp_path: Path) -> None:
+    (tmp_path / "MLmodel").write_text("flavors: {}")
+    tracker = MLflowTracker(store, "sounds")
+    with tracker.start_run() as run, Connection(store).talking() as client:
+        model = client.create_logged_model(run.experiment_id, name="theirs", source_run_id=run.run_id)
+        client.log_model_artifact(model.model_id, str(tmp_path / "MLmodel"))
+        client.finalize_logged_model(model.model_id, "READY")
+    for _ in range(2):
+        ref = tracker.register_model(f"runs:/{run.run_id}/theirs", "theirs")
+        assert (ref.version, ref.digest) == ("1", "")
+
+
+def test_the_face_runs_as_a_script(store: str, servable: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tracker = MLflowTracker(store, "sounds")
+    with tracker.start_run("a training") as run:
+        tracker.log_metrics({"loss": 0.25})
+        uri = tracker.log_model(servable)
+    tracker.register_model(uri, "sounds", stage="production")
+    assert mlflow_integration.tracker.main(["--tracking-uri", store, "--experiment", "sounds"]) == 0
+    shown = capsys.readouterr().out
+    assert f"{run.run_id} a training loss=0.25" in shown
+    assert "sounds/1 champion" in shown
+    assert mlflow_integration.tracker.main(["--tracking-uri", "http://127.0.0.1:9"]) == 6
+    assert "nobody listens there" in capsys.readouterr().err
+
+
 def test_registering_what_is_not_there_is_told(tracker: MLflowTracker) -> None:
     with tracker.start_run() as run:
         pass

@@ -310,11 +310,13 @@ def test_bytes_behind_a_magic_number_never_raise_anything_else(head: bytes, rest
 
 
 def survives(data: bytes, limits: SoundSection) -> None:
+    refusal = ""
     try:
         sound = decode(data, limits)
     except InputError as error:
-        assert error.message
-        assert "\n" not in error.message
+        refusal = error.message
+    if refusal:
+        assert "\n" not in refusal
     else:
         assert np.isfinite(sound.waveform).all()
         assert len(sound.waveform) > 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import httpx
 import pytest
 
 from dataset.intake import Intake
-from ecosight.artifact import open_artifact
+from ecosight.artifact import DESCRIPTION_FILE
 from ecosight.blobs import LocalBlobs
 from ecosight.clock import SystemClock
 from ecosight.config import load_config
@@ -49,7 +50,8 @@ class Registry:
         return None if self.version is None else self.ref(self.version)
 
     def ref(self, version: str) -> ModelRef:
-        return ModelRef(name="test", version=version, digest=open_artifact(self._folders[version])["digest"])
+        description = json.loads((self._folders[version] / DESCRIPTION_FILE).read_text("utf-8"))
+        return ModelRef(name="test", version=version, digest=description["digest"])
 
     def fetch(self, model: ModelRef) -> Path:
         self.check()

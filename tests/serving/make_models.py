@@ -22,7 +22,12 @@ from sounds import BANDS, tone_wav
 def main(folder: Path) -> None:
     modality = SoundModality(load_config(project={"root": str(folder / "root")}))
     for name, labels in {"one": ("low", "mid", "high"), "two": ("low", "mid", "high", "top")}.items():
-        clips = [(label, tone_wav(BANDS[label], seed=seed)) for label in labels for seed in range(4)]
+        clips = [
+            (label, tone_wav(BANDS[label], seed=seed, rate=rate))
+            for label in labels
+            for seed in range(3)
+            for rate in (16_000, 44_100, 192_000)
+        ]
         head = nearest_mean(modality, labels, clips)
         report = modality.compile_servable(
             head=head,
@@ -39,9 +44,7 @@ def main(folder: Path) -> None:
 def nearest_mean(modality: SoundModality, labels: tuple[str, ...], clips: list[tuple[str, bytes]]) -> Any:
     embedder = modality.embedder()
     vectors = embedder.embed([clip for _, clip in clips])
-    head = modality.build_head(
-        embedder.dimension, len(labels), seed=7, options={"hidden_units": [], "dropout": []}
-    )
+    head = modality.build_head(embedder.dimension, len(labels), seed=7, options={"hidden_units": [], "dropout": []})
     head.get_layer("normalization").adapt(vectors)
     scaled = np.asarray(head.get_layer("normalization")(vectors))
     means = np.stack([scaled[[each == label for each, _ in clips]].mean(axis=0) for label in labels])

@@ -12,6 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 from conftest import Registry, build_parts
 
+from ecosight.logs import configure_logging
 from serving import run_server
 
 
@@ -26,6 +27,7 @@ class SlowTask:
 
 
 def main() -> None:
+    configure_logging(json_lines=True)
     folder, root, port = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
     registry = Registry({"1": folder})
     registry.promote("1")

@@ -31,8 +31,13 @@ def wav_header(*, rate: int = 16_000, channels: int = 1, bits: int = 16, data_by
     block = channels * bits // 8
     fields = struct.pack("<HHIIHH", code, channels, rate, rate * block & 0xFFFFFFFF, block, bits)
     size = min(36 + data_bytes, 0xFFFFFFFF)
-    return b"RIFF" + struct.pack("<I", size) + b"WAVEfmt " + struct.pack("<I", 16) + fields + (
-        b"data" + struct.pack("<I", min(data_bytes, 0xFFFFFFFF))
+    return (
+        b"RIFF"
+        + struct.pack("<I", size)
+        + b"WAVEfmt "
+        + struct.pack("<I", 16)
+        + fields
+        + (b"data" + struct.pack("<I", min(data_bytes, 0xFFFFFFFF)))
     )
 
 

@@ -79,7 +79,9 @@ def test_a_json_body_without_its_type_is_422(shared):
 def test_an_upload_is_accepted_once_and_then_a_duplicate(serve):
     server = serve()
     clip = tone_wav(300, seed=2)
-    first = server.upload(clip, "low", name="../../evil/../low.wav", group="site-1", captured_at="2026-05-01T14:00+02:00")
+    first = server.upload(
+        clip, "low", name="../../evil/../low.wav", group="site-1", captured_at="2026-05-01T14:00+02:00"
+    )
     assert first.status_code == 200, first.text
     assert first.json()["status"] == "accepted"
     kept = server.parts.samples.get(first.json()["sample_id"])
@@ -242,6 +244,8 @@ def test_status_shows_the_accuracy_that_was_measured_on_this_very_model(serve, r
     ref = registry.ref("1")
     server.parts.retrainings.add(record(1, model_version="1", model_digest="other", accuracy=0.1))
     assert server.http.get("/status").json()["accuracy"]["test"] is None
-    server.parts.retrainings.add(record(2, model_version="1", model_digest=ref.digest, accuracy=0.97, dataset="main@v3"))
+    server.parts.retrainings.add(
+        record(2, model_version="1", model_digest=ref.digest, accuracy=0.97, dataset="main@v3")
+    )
     told = server.http.get("/status").json()["accuracy"]["test"]
     assert (told["accuracy"], told["dataset"]) == (0.97, "main@v3")

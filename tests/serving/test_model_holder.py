@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -130,7 +131,7 @@ def test_a_bad_model_is_tried_again_later_and_later_and_a_good_one_at_once(clock
         if len(loader.loaded) > before:
             tries.append(clock.at)
         clock.at += 1
-    pauses = [later - earlier for earlier, later in zip(tries, tries[1:], strict=False)]
+    pauses = [later - earlier for earlier, later in pairwise(tries)]
     assert pauses == sorted(pauses)
     assert pauses[0] >= 2
     assert pauses[-1] == pytest.approx(SLOWEST_RETRY_S, abs=1)

@@ -121,4 +121,3 @@ def test_without_a_model_predictions_say_so_and_the_first_one_is_picked_up(serve
     assert "Retry-After" in answer.headers
     registry.promote("1")
     wait_until(lambda: server.predict(tone_wav(300)).status_code == 200)
-

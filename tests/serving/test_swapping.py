@@ -64,7 +64,9 @@ def test_no_request_fails_while_models_are_swapped_and_each_answer_is_of_one_mod
     for answer in load.answers:
         assert set(answer["all_probabilities"]) == CLASSES[answer["model_version"]]
         assert answer["model_digest"] == registry.ref(answer["model_version"]).digest
-    kept = [server.parts.predictions.get(answer["prediction_id"]) for answer in load.answers[:: len(load.answers) // 20]]
+    kept = [
+        server.parts.predictions.get(answer["prediction_id"]) for answer in load.answers[:: len(load.answers) // 20]
+    ]
     assert all(each is not None and set(each.probabilities) == CLASSES[each.model_version] for each in kept)
     assert server.parts.predictions.counts()["predictions"] == len(load.answers)
 

@@ -23,8 +23,8 @@ __all__ = ["run_demo"]
 
 MODALITY = "sound"
 MARKER = ".ecosight-demo"
-THRESHOLD = 24
-"""New recordings that start the retraining, small enough to reach in seconds."""
+THRESHOLD = 100
+"""New recordings that start the retraining: the default."""
 
 
 def run_demo(folder: Path, *, quiet: bool = False) -> DemoSummary:

@@ -156,4 +156,4 @@ class SteadyLoad:
                         self._took_ms.append(1000 * (time.perf_counter() - began))
                         self._versions[str(answer.json()["model_version"])] += 1
                 turn += 1
-                self._stop.wait(0.01)
+                self._stop.wait(0.04)

@@ -11,7 +11,9 @@ from modalities.sound.synthesis import GROUP_PATTERN, write_sound_set
 __all__ = ["write_demo"]
 
 SEED = 20
-START_STATIONS, LATER_STATIONS, ASKED_STATIONS = 3, 3, 1
+START_STATIONS, LATER_STATIONS, ASKED_STATIONS = 1, 5, 1
+"""One station to begin with: what it hears elsewhere is new to the first model, so more recordings really help."""
+EVENTS, TAKES = 6, 2
 
 
 def write_demo(folder: Path) -> DemoSet:
@@ -19,7 +21,7 @@ def write_demo(folder: Path) -> DemoSet:
     start, rest = folder / "sounds", folder / "new_sounds"
     stations = START_STATIONS + LATER_STATIONS + ASKED_STATIONS
     later, asked = [], []
-    for path, label, group in write_sound_set(rest, seed=SEED, stations=stations, events=3, takes=2):
+    for path, label, group in write_sound_set(rest, seed=SEED, stations=stations, events=EVENTS, takes=TAKES):
         station = int(group[1:3])
         if station <= START_STATIONS:
             (start / label).mkdir(parents=True, exist_ok=True)

@@ -80,9 +80,7 @@ def write_head(head: Any, path: Path) -> None:
 
 def head_logits(head: Any, embeddings: NDArray[np.float32]) -> NDArray[np.float64]:
     """Logits by Keras itself, as in use (no dropout, fixed batch statistics), float64 (n, classes)."""
-    import keras
-
-    return np.asarray(keras.ops.convert_to_numpy(head(embeddings, training=False)), np.float64)
+    return _array(head(embeddings, training=False))
 
 
 def _checked_options(dimension: int, classes: int, options: Mapping[str, Any]) -> tuple[Sequence[int], Sequence[float]]:
@@ -144,6 +142,4 @@ def _affine(builder: GraphBuilder, tensor: str, name: str, scale: Any, offset: A
 
 
 def _array(value: Any) -> NDArray[np.float64]:
-    import keras
-
-    return np.asarray(keras.ops.convert_to_numpy(value), np.float64)
+    return np.asarray(value.numpy() if hasattr(value, "numpy") else value, np.float64)

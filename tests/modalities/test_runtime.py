@@ -48,7 +48,7 @@ def clips(draw: st.DrawFn) -> list[NDArray[np.float32]]:
     """Clips of any length with stretches of digital silence anywhere."""
     made = []
     for seed in range(draw(st.integers(1, 5))):
-        clip = np.random.default_rng(seed).normal(size=draw(st.integers(1, 400_000))).astype(np.float32)
+        clip = np.random.default_rng(seed).normal(size=draw(st.integers(1, 300_000))).astype(np.float32)
         for _ in range(draw(st.integers(0, 3))):
             begin = draw(st.integers(0, len(clip)))
             clip[begin : begin + draw(st.integers(0, 200_000))] = 0
@@ -56,7 +56,7 @@ def clips(draw: st.DrawFn) -> list[NDArray[np.float32]]:
     return made
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(clips=clips())
 def test_calls_add_up_to_the_mean_over_each_clip(clips: list[NDArray[np.float32]]) -> None:
     witness = Witness()
@@ -118,13 +118,14 @@ def test_a_clip_that_is_none_is_a_value_error(model: SoundModel, clip: Any) -> N
 
 
 def test_it_imports_three_packages_and_nothing_of_the_project() -> None:
-    tree = ast.parse(Path(runtime.__file__).read_text("utf-8"))
-    imported = {alias.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    imported |= {str(node.module).split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    nodes = list(ast.walk(ast.parse(Path(runtime.__file__).read_text("utf-8"))))
+    imported = {alias.name.split(".")[0] for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {str(node.module).split(".")[0] for node in nodes if isinstance(node, ast.ImportFrom)}
     assert imported - set(sys.stdlib_module_names) == {"numpy", "onnxruntime", "soxr"}
 
 
-def test_importing_it_does_not_read_the_environment() -> None:
-    code = "import modalities.sound, sys; print([m for m in ('tensorflow', 'keras', 'onnx', 'soundfile') if m in sys.modules])"
+def test_importing_the_package_imports_nothing_heavy() -> None:
+    heavy = ("tensorflow", "keras", "onnx", "onnxruntime", "soundfile", "scipy")
+    code = f"import modalities.sound, sys; print([name for name in {heavy} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"

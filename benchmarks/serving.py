@@ -51,13 +51,13 @@ def _measure(folder: Path, given: argparse.Namespace, clips: list[str]) -> dict[
     _write_config(folder, given.yamnet)
     _script("model", str(folder), given.yamnet, *clips[::3])
     engines = {way: _engine(folder, way, clips) for way in given.ways if way != "plain"}
-    served = {}
+    served: dict[str, list[dict[str, Any]]] = {}
     for way in given.ways:
         with _served(way, folder, given.yamnet) as (port, process):
-            served[way] = [
-                {**_load(port, each, given.seconds, clips), "rss_mb": _rss_mb(process.pid)}
-                for each in given.concurrency
-            ]
+            served[way] = []
+            for each in given.concurrency:
+                row = _load(port, each, given.seconds, clips)
+                served[way].append({**row, "rss_mb": _rss_mb(process.pid)})
     # The machine may have been slower at the beginning: a mark is only as good as its best moment.
     for way, before in engines.items():
         engines[way] = max(before, _engine(folder, way, clips), key=lambda found: found["best"])
@@ -65,16 +65,16 @@ def _measure(folder: Path, given: argparse.Namespace, clips: list[str]) -> dict[
 
 
 def _write_config(folder: Path, yamnet: str) -> None:
-    lines = [
-        "project: {name: benchmark, root: %s}" % json.dumps(str(folder / "project")),
-        "sound: {embedder: yamnet, yamnet_model: %s}" % json.dumps(yamnet),
-    ]
-    (folder / "config.yaml").write_text("\n".join(lines) + "\n")
+    settings = {
+        "project": {"name": "benchmark", "root": str(folder / "project")},
+        "sound": {"embedder": "yamnet", "yamnet_model": yamnet},
+    }
+    (folder / "config.yaml").write_text(json.dumps(settings))  # JSON is YAML
 
 
 def _script(*arguments: str) -> str:
     command = [sys.executable, str(HERE / "serving_ways.py"), *arguments]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
         sys.exit(f"{arguments[0]} failed:\n{done.stderr[-3000:]}")
     return done.stdout

@@ -62,7 +62,7 @@ def make_model(folder: Path, yamnet: str, clips: list[Path]) -> None:
     tracker = MLflowTracker(config.tracking_uri, config.experiment_name, artifact_location=(folder / "mlruns").as_uri())
     registry = ModelRegistry(config.tracking_uri, config.model_name, config.cache_folder)
     with tracker.start_run("benchmark") as run:
-        ref = registry.register(artifact, run_id=run.info.run_id)
+        ref = registry.register(artifact, run_id=run.id)
     registry.set_alias(CHAMPION, ref)
 
 

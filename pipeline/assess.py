@@ -153,4 +153,3 @@ def _write(report: ClassificationReport, output: Path) -> tuple[str, ...]:
 
 def _embedder(servable: Servable) -> str:
     return str(dict(servable.info.get("embedder", {})).get("name", "unknown"))
-

@@ -30,7 +30,7 @@ def serving_parts(bench: Workbench, *, config_file: Path | None) -> ServingParts
     """What a server is made of, over the parts of one project."""
     from pipeline.schedule import RetrainingSchedule
     from pipeline.work import WorkerSupervisor
-    from serving.parts import ServingParts
+    from serving.parts import BackgroundTask, ServingParts
     from training.retraining import check_trigger
 
     settings = bench.config.retraining
@@ -38,7 +38,7 @@ def serving_parts(bench: Workbench, *, config_file: Path | None) -> ServingParts
     def trigger() -> tuple[bool, int]:
         return check_trigger(bench.samples, bench.retrainings, settings.min_new_samples)
 
-    background = []
+    background: list[BackgroundTask] = []
     if bench.config.serving.run_jobs:
         background.append(WorkerSupervisor(bench.jobs, config_file=config_file))
     if settings.schedule:

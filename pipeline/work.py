@@ -74,7 +74,7 @@ def run_job_here(bench: Workbench, kind: str, payload: dict[str, Any], *, progre
         run_worker(bench.jobs, handlers(bench), once=True, stop=threading.Event(), progress=progress)
         job = bench.jobs.get(job_id)
         if job.status == "succeeded":
-            return job.result or {}
+            return dict(job.result or {})
         if job.status in ("failed", "cancelled"):
             raise _error_of(job)
         bench.clock.sleep(0.5)

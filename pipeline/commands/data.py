@@ -10,9 +10,9 @@ import typer
 from pipeline.console import DryRun, JsonOutput, print_result, print_table, workbench
 
 if TYPE_CHECKING:
-    from dataset.ingest import IngestReport
     from collections.abc import Mapping
 
+    from dataset.ingest import IngestReport
     from dataset.versions import DatasetVersion, VersionSummary
 
 dataset_app = typer.Typer(help="Look at dataset versions.", no_args_is_help=True)

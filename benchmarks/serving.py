@@ -49,7 +49,7 @@ def main() -> None:
 
 def _measure(folder: Path, given: argparse.Namespace, clips: list[str]) -> dict[str, Any]:
     _write_config(folder, given.yamnet)
-    _script("model", str(folder), given.yamnet, *clips[::3])
+    _script("model", str(folder), "-", *clips[::3])
     engines = {way: _engine(folder, way, clips) for way in given.ways if way != "plain"}
     served: dict[str, list[dict[str, Any]]] = {}
     for way in given.ways:
@@ -91,7 +91,7 @@ def _served(way: str, folder: Path, yamnet: str) -> Iterator[tuple[int, subproce
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     if way == "plain":
-        command = [sys.executable, str(HERE / "serving_ways.py"), "plain", str(folder), yamnet, str(port)]
+        command = [sys.executable, str(HERE / "serving_plain.py"), str(folder), yamnet, str(port)]
     else:
         command = [sys.executable, "-m", "pipeline", "--config", str(folder / "config.yaml"), "serve"]
         command += ["--port", str(port), "--engine", way]
@@ -118,7 +118,10 @@ def _wait_until_ready(port: int, process: subprocess.Popen[bytes], log: Path) ->
 def _load(port: int, concurrency: int, seconds: float, clips: list[str]) -> dict[str, Any]:
     command = [sys.executable, str(HERE / "serving_load.py"), "127.0.0.1", str(port), str(concurrency), str(seconds)]
     done = subprocess.run([*command, *clips], stdout=subprocess.PIPE, check=True)
-    return {"concurrency": concurrency, **json.loads(done.stdout)}
+    found = json.loads(done.stdout)
+    if not found["rps"]:
+        sys.exit(f"no answer was a 200: {found['statuses']}")
+    return {"concurrency": concurrency, **found}
 
 
 def _rss_mb(pid: int) -> float:

@@ -44,7 +44,8 @@ async def _load(host: str, port: int, concurrency: int, seconds: float, requests
             ended = time.perf_counter()
             if began >= warm_until and ended <= until:
                 statuses[status] = statuses.get(status, 0) + 1
-                took.append(ended - began)
+                if status == "200":
+                    took.append(ended - began)
         writer.close()
 
     await asyncio.gather(*(ask() for _ in range(concurrency)))

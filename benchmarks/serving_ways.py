@@ -7,7 +7,6 @@ python benchmarks/serving_ways.py engine FOLDER ENGINE CLIP...   the bare engine
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import queue
@@ -24,15 +23,14 @@ CHAMPION = "champion"
 
 def main() -> None:
     way, folder = sys.argv[1], Path(sys.argv[2])
+    clips = [Path(name) for name in sys.argv[4:]]
     if way == "model":
-        make_model(folder, sys.argv[3], [Path(name) for name in sys.argv[4:]])
-    elif way == "plain":
-        serve_plainly(folder, sys.argv[3], int(sys.argv[4]))
+        make_model(folder, clips)
     else:
-        print(json.dumps(engine_rates(folder, sys.argv[3], [Path(name) for name in sys.argv[4:]])))
+        print(json.dumps(engine_rates(folder, sys.argv[3], clips)))
 
 
-def make_model(folder: Path, yamnet: str, clips: list[Path]) -> None:
+def make_model(folder: Path, clips: list[Path]) -> None:
     """A head over YAMNet that was fitted for a moment, compiled, and registered as champion of the project there."""
     import keras
     import numpy as np
@@ -64,44 +62,6 @@ def make_model(folder: Path, yamnet: str, clips: list[Path]) -> None:
     with tracker.start_run("benchmark") as run:
         ref = registry.register(artifact, run_id=run.id)
     registry.set_alias(CHAMPION, ref)
-
-
-def serve_plainly(folder: Path, yamnet: str, port: int) -> None:
-    """The endpoint as it is usually written: librosa, YAMNet and the head from TensorFlow, inside ``async def``."""
-    import keras
-    import librosa
-    import numpy as np
-    import tensorflow as tf
-    import uvicorn
-    from fastapi import FastAPI, UploadFile
-
-    labels = json.loads((folder / "labels.json").read_text())
-    embedder = tf.saved_model.load(yamnet)
-    head = keras.models.load_model(folder / "head.keras")
-    app = FastAPI()
-
-    @app.get("/health/ready")
-    def ready() -> dict[str, bool]:
-        return {"ready": True}
-
-    @app.post("/predict")
-    async def predict(file: UploadFile) -> dict[str, Any]:
-        began = time.perf_counter()
-        waveform, _ = librosa.load(io.BytesIO(await file.read()), sr=16000, mono=True)
-        _, embeddings, _ = embedder(waveform)
-        logits = head.predict(embeddings.numpy().mean(axis=0)[None], verbose=0)[0]
-        shares = np.exp(logits - logits.max())
-        shares /= shares.sum()
-        best = int(shares.argmax())
-        return {
-            "success": True,
-            "predicted_class": labels[best],
-            "confidence": float(shares[best]),
-            "all_probabilities": dict(zip(labels, map(float, shares), strict=True)),
-            "processing_time": time.perf_counter() - began,
-        }
-
-    uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
 
 
 def engine_rates(folder: Path, engine: str, clips: list[Path]) -> dict[str, Any]:

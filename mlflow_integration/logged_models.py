@@ -9,9 +9,10 @@ import json
 import re
 import shutil
 import tempfile
+import time
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ __all__ = ["DIGEST_TAG", "LoggedModel", "find_logged_model", "log_servable", "re
 DIGEST_TAG = "ecosight.digest"
 SCRIPT = Path(__file__).with_name("served_model.py")
 FOLDER = "servable"
+SCRATCH = "ecosight-model-"
+LEFTOVER_S = 3600
 EXAMPLE_VALUES = 4_000
 """Longest example that is stored (as JSON, so small): a quarter of a second of sound at 16 kHz."""
 
@@ -66,7 +69,8 @@ def log_servable(
                 model_type=str(description.get("modality", "")) or None,
             )
         if found.status != "READY":
-            with tempfile.TemporaryDirectory(prefix="ecosight-model-") as scratch, _without_advice():
+            _sweep()
+            with tempfile.TemporaryDirectory(prefix=SCRATCH) as scratch, _without_advice():
                 made = _write_model(folder, description, Path(scratch), run_id=run_id, model=found)
                 client.log_model_artifacts(found.model_id, str(made))
             client.finalize_logged_model(found.model_id, "READY")
@@ -136,6 +140,14 @@ def _show_on_run(client: Any, run: Any, model_id: str) -> None:
     shown = run.outputs.model_outputs if run.outputs else []
     if model_id not in [output.model_id for output in shown]:
         client.log_outputs(run.info.run_id, [LoggedModelOutput(model_id, step=0)])
+
+
+def _sweep() -> None:
+    """Remove the scratch folders of processes that were killed long ago."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{SCRATCH}*"):
+        with suppress(OSError):  # another's, or gone meanwhile
+            if time.time() - folder.stat().st_mtime > LEFTOVER_S:
+                shutil.rmtree(folder)
 
 
 def _write_model(folder: Path, description: Mapping[str, Any], scratch: Path, *, run_id: str, model: Any) -> Path:

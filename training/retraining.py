@@ -88,7 +88,7 @@ def record_failure(parts: RetrainingParts, *, job_id: str, reason: str, error: E
 
     work, now = WorkFolder(parts.config.work_folder, job_id), parts.clock.now()
     plan = work.known_plan()
-    outcome: dict[str, Any] = {"verdict": "failed", "reasons": (str(error),), "error": error_row(error)}
+    outcome: dict[str, Any] = {"verdict": "failed", "reasons": [str(error)], "error": error_row(error)}
     if plan is not None:
         record = _record(parts, plan, parts.datasets.get(plan.dataset_digest), outcome)
     else:
@@ -197,7 +197,7 @@ def _outcome(
 ) -> dict[str, Any]:
     return {
         "verdict": "promoted" if verdict.decision.promote else "rejected",
-        "reasons": (*verdict.decision.reasons, *warnings),
+        "reasons": [*verdict.decision.reasons, *warnings],
         "epochs_trained": candidate.epochs_trained,
         "accuracy": report.accuracy.value,
         "macro_f1": report.macro_f1.value,

@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -102,3 +104,18 @@ def test_its_files_name_no_place_on_this_machine_and_hold_no_pickle(store: str, 
     assert [path.name for path in entry.parent.rglob("*.pkl")] == []
     requirements = (entry.parent / "requirements.txt").read_text("utf-8").split()
     assert [line.split("==")[0] for line in requirements] == ["mlflow", "numpy>=2", "onnxruntime", "pandas"]
+
+
+def test_scratch_folders_of_killed_processes_are_swept(
+    store: str, servable: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
+    old, young = tmp_path / "scratch" / "ecosight-model-old", tmp_path / "scratch" / "ecosight-model-young"
+    for folder in (old, young):
+        folder.mkdir(parents=True)
+    long_ago = time.time() - 7200
+    os.utime(old, (long_ago, long_ago))
+    tracker = MLflowTracker(store, "sounds")
+    with tracker.start_run():
+        tracker.log_model(servable, "model")
+    assert list((tmp_path / "scratch").iterdir()) == [young]

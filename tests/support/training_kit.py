@@ -49,9 +49,7 @@ class Project:
         return each * len(labels)
 
     def retrain(self, job_id: str = "job_1", **arguments: Any) -> Any:
-        return run_retraining(
-            self.parts, job_id=job_id, reason="test", **{"progress": NullProgress(), **arguments}
-        )
+        return run_retraining(self.parts, job_id=job_id, reason="test", **{"progress": NullProgress(), **arguments})
 
     def runs(self) -> list[Any]:
         return self.parts.tracker.experiments.runs(self.parts.tracker.experiment_name)

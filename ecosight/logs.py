@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
 
-__all__ = ["configure_logging", "get_logger"]
+__all__ = ["configure_logging", "get_logger", "native_stderr_held_back"]
 
 
 def configure_logging(*, level: str = "INFO", json_lines: bool | None = None) -> None:
@@ -36,3 +40,25 @@ def configure_logging(*, level: str = "INFO", json_lines: bool | None = None) ->
 def get_logger(room: str) -> Any:
     """A logger whose lines carry the room they come from."""
     return structlog.get_logger().bind(room=room)
+
+
+@contextmanager
+def native_stderr_held_back() -> Iterator[None]:
+    """Hold back what compiled libraries write to standard error while the block runs; show it if the block fails.
+
+    For imports that greet everybody with lines no setting turns off. Of other threads' lines, those written meanwhile
+    are held back too, so keep the block short.
+    """
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as held:
+        real = os.dup(2)
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(real, held.read())
+            raise
+        finally:
+            os.dup2(real, 2)
+            os.close(real)

@@ -105,9 +105,10 @@ def make_candidate(
 def _make(
     parts: RetrainingParts, plan: Plan, version: DatasetVersion, work: WorkFolder, progress: Progress
 ) -> Candidate:
-    from training.devices import make_repeatable
+    from training.devices import load_tensorflow, make_repeatable
     from training.loop import logits_of
 
+    load_tensorflow()
     train, val = version.part("train"), version.part("val")
     store = FeatureStore(parts.config.cache_folder / "features", parts.modality.embedder(), parts.blobs)
     found = store.lookup([entry.sample_id for entry in (*train, *val)], progress)

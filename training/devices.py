@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ecosight.errors import Unavailable
+from ecosight.logs import native_stderr_held_back
 
-__all__ = ["make_repeatable", "training_device"]
+__all__ = ["load_tensorflow", "make_repeatable", "training_device"]
 
 
 def training_device(num_gpus: int) -> str:
@@ -34,6 +35,13 @@ def training_device(num_gpus: int) -> str:
             available=len(found),
         )
     return "/GPU:0"
+
+
+def load_tensorflow() -> None:
+    """Import TensorFlow and Keras, without the lines about this machine's processor that they greet with."""
+    with native_stderr_held_back():
+        import keras  # noqa: F401
+        import tensorflow  # noqa: F401
 
 
 def make_repeatable(seed: int) -> None:

@@ -127,10 +127,12 @@ class TrainLoop:
 
         signature = [features, labels, floats, tf.TensorSpec((), tf.float32)]
         return (
-            tf.function(differentiate, input_signature=signature),
-            tf.function(apply),
-            tf.function(step, input_signature=signature),
-            tf.function(lambda x: tf.cast(model(x, training=False), tf.float32), input_signature=[features]),
+            tf.function(differentiate, input_signature=signature, autograph=False),
+            tf.function(apply, autograph=False),
+            tf.function(step, input_signature=signature, autograph=False),
+            tf.function(
+                lambda x: tf.cast(model(x, training=False), tf.float32), input_signature=[features], autograph=False
+            ),
         )
 
 

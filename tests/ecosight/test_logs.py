@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 
 import pytest
 import structlog
 
-from ecosight.logs import configure_logging, get_logger
+from ecosight.logs import configure_logging, get_logger, native_stderr_held_back
 
 
 @pytest.fixture(autouse=True)
@@ -42,3 +43,15 @@ def test_an_exception_stays_on_its_line(capsys: pytest.CaptureFixture[str]) -> N
         get_logger("worker").exception("job failed")
     [line] = capsys.readouterr().err.splitlines()
     assert "KeyError" in json.loads(line)["exception"]
+
+
+def test_held_back_lines_are_shown_only_when_the_block_fails(capfd: pytest.CaptureFixture[str]) -> None:
+    with native_stderr_held_back():
+        os.write(2, b"greeting\n")
+    assert capfd.readouterr().err == ""
+    with pytest.raises(ValueError, match="broken"), native_stderr_held_back():
+        os.write(2, b"the reason\n")
+        raise ValueError("broken")
+    assert capfd.readouterr().err == "the reason\n"
+    os.write(2, b"afterwards\n")
+    assert capfd.readouterr().err == "afterwards\n"

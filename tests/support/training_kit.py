@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,8 +59,19 @@ class Project:
         return self.parts.registry.versions()
 
 
-def open_project(folder: Path, **sections: dict[str, Any]) -> Project:
-    """A project whose trainings take a second or two."""
+def make_template(folder: Path) -> Path:
+    """A project's empty databases, for ``open_project`` to copy."""
+    made = open_project(folder)
+    made.runs()
+    return folder
+
+
+def open_project(folder: Path, template: Path | None = None, **sections: dict[str, Any]) -> Project:
+    """A project whose trainings take a second or two; one that is there is opened again."""
+    if template is not None and not (folder / "project").exists():
+        (folder / "project").mkdir(parents=True)
+        for name in ("ecosight.db", "mlflow.db"):
+            shutil.copy(template / "project" / name, folder / "project" / name)
     settings: dict[str, dict[str, Any]] = {
         "project": {"root": str(folder / "project")},
         "training": {"epochs": 8, "batch_size": 16, "learning_rate": 0.01, "hidden_units": [16], "dropout": [0.1]},

@@ -1,7 +1,7 @@
 """A script for test_retraining: runs one retraining in processes that die by kill -9, and prints what is left.
 
-    interrupted_retraining.py FOLDER at POINT POINT …      each process dies right after (or before) a point
-    interrupted_retraining.py FOLDER random KILLS SEED     each process dies at a random moment
+    interrupted_retraining.py FOLDER TEMPLATE at POINT POINT …      each process dies right after (or before) a point
+    interrupted_retraining.py FOLDER TEMPLATE random KILLS SEED   each process dies at a random moment
 
 TensorFlow and MLflow are imported once; every attempt is a fork of that process, so that many kills cost little.
 """
@@ -135,11 +135,10 @@ def in_child(function: Callable[[], object], answer: Path) -> object:
 
 
 if __name__ == "__main__":
-    root, mode, *rest = sys.argv[1:]
+    root, template, mode, *rest = sys.argv[1:]
     whole, torn = Path(root) / "whole", Path(root) / "torn"
     for each in (whole, torn):
-        each.mkdir()
-        in_child(lambda folder=each: open_project(folder).accept(12), Path(root) / "answer")
+        in_child(lambda folder=each: open_project(folder, Path(template)).accept(12), Path(root) / "answer")
     began = time.monotonic()
     assert not attempt(whole, None, None)
     took_s = time.monotonic() - began

@@ -21,15 +21,10 @@ POINTS = ("plan", "run begun", "epoch", "fitted", "compiled", "logged")
 LATER_POINTS = ("registered", "challenger", "decided", "champion", "settled", "row")
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
-    return open_project(tmp_path)
-
-
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory) -> tuple[Project, object]:
+def trained(tmp_path_factory, template) -> tuple[Project, object]:
     """A project after its first training; tests only look at it."""
-    made = open_project(tmp_path_factory.mktemp("trained"), evaluation={"generate_plots": True})
+    made = open_project(tmp_path_factory.mktemp("trained"), template, evaluation={"generate_plots": True})
     made.accept(12)
     return made, made.retrain("job_first")
 
@@ -205,8 +200,8 @@ def test_a_model_that_fails_parity_is_neither_registered_nor_forgotten(project):
     assert record.error["context"]["parity"]["changed_labels"] == 2
 
 
-def test_an_error_that_may_pass_leaves_a_row_only_when_nobody_tries_again(tmp_path):
-    project = open_project(tmp_path, sound={"embedder": "yamnet", "yamnet_model": str(tmp_path / "nowhere")})
+def test_an_error_that_may_pass_leaves_a_row_only_when_nobody_tries_again(tmp_path, new_project):
+    project = new_project(sound={"embedder": "yamnet", "yamnet_model": str(tmp_path / "nowhere")})
     project.accept(3)
     with pytest.raises(Unavailable, match="YAMNet is not available"):
         project.retrain(last_attempt=False)
@@ -229,18 +224,18 @@ def test_cancelled_it_leaves_no_row_and_goes_on_later(project):
     assert trigger(project) == (True, 12)
 
 
-def test_mixed_precision_is_measured_in_the_precision_that_is_served(tmp_path):
-    project = open_project(tmp_path, training={"mixed_precision": True, "gradient_accumulation": 2, "batch_size": 8})
+def test_mixed_precision_is_measured_in_the_precision_that_is_served(new_project):
+    project = new_project(training={"mixed_precision": True, "gradient_accumulation": 2, "batch_size": 8})
     project.accept(12)
     record = project.retrain()
     assert record.verdict == "promoted"
     assert project.runs()[0].metrics["parity_max_probability_error"] < 1e-4
 
 
-def interrupted(folder: Path, *arguments: str) -> dict:
+def interrupted(folder: Path, template: Path, *arguments: str) -> dict:
     script = Path(__file__).with_name("interrupted_retraining.py")
     ran = subprocess.run(
-        [sys.executable, str(script), str(folder), *arguments],
+        [sys.executable, str(script), str(folder), str(template), *arguments],
         capture_output=True,
         text=True,
         timeout=600,
@@ -262,20 +257,20 @@ def check_as_if_never_killed(found: dict) -> None:
 
 
 @pytest.mark.parametrize("points", [POINTS[2:4], ("registered", "champion", "row")], ids="-".join)
-def test_killed_at_a_step_and_run_again_it_is_as_if_never_killed(tmp_path, points):
-    found = interrupted(tmp_path, "at", *points)
+def test_killed_at_a_step_and_run_again_it_is_as_if_never_killed(tmp_path, template, points):
+    found = interrupted(tmp_path, template, "at", *points)
     assert found["killed"] == len(points)
     check_as_if_never_killed(found)
 
 
 @pytest.mark.slow
-def test_killed_at_every_step_and_run_again_it_is_as_if_never_killed(tmp_path):
-    found = interrupted(tmp_path, "at", *POINTS, *LATER_POINTS)
+def test_killed_at_every_step_and_run_again_it_is_as_if_never_killed(tmp_path, template):
+    found = interrupted(tmp_path, template, "at", *POINTS, *LATER_POINTS)
     assert found["killed"] == len(POINTS) + len(LATER_POINTS)
     check_as_if_never_killed(found)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
-def test_killed_at_random_moments_it_is_as_if_never_killed(tmp_path, seed):
-    check_as_if_never_killed(interrupted(tmp_path, "random", "10", str(seed)))
+def test_killed_at_random_moments_it_is_as_if_never_killed(tmp_path, template, seed):
+    check_as_if_never_killed(interrupted(tmp_path, template, "random", "10", str(seed)))

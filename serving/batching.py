@@ -2,7 +2,8 @@
 takes whatever is ready, up to a limit, without ever waiting for more (continuous batching).
 
 Files come in on the event loop and results go back to it; nothing here blocks it. A file that cannot be decoded
-fails alone; a call that fails is repeated one by one, so that a poisoned file fails alone too.
+fails alone; a call that fails is repeated one by one, so that a poisoned file fails alone too. Decoding stays about
+one batch ahead: decoded files are many times larger than the files themselves.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     from ecosight.ports import Servable
 
 __all__ = ["Answer", "BatchFigures", "InferencePipeline", "ModelLease"]
+
+READY_BYTES = 64 * 2**20
+"""Decoded files that wait for inference, or go into one call, hold about this much; one file may hold more."""
 
 
 class ModelLease(Protocol):
@@ -65,6 +70,53 @@ class _Item:
     future: asyncio.Future[Answer]
     sample_id: str = ""
     prepared: Any = None
+    prepared_bytes: int = 0
+
+
+class _Ready:
+    """Decoded files in the order of their coming; full at ``max_batch`` of them, or at ``READY_BYTES``."""
+
+    def __init__(self, max_batch: int) -> None:
+        self._max_batch = max_batch
+        self._items: deque[_Item] = deque()
+        self._bytes, self._closed = 0, False
+        self._lock = threading.Lock()
+        self._some, self._room = threading.Condition(self._lock), threading.Condition(self._lock)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def put(self, item: _Item) -> None:
+        """Add one; waits while it is full."""
+        with self._lock:
+            while self._items and (len(self._items) >= self._max_batch or self._bytes >= READY_BYTES):
+                self._room.wait()
+            self._items.append(item)
+            self._bytes += item.prepared_bytes
+            self._some.notify()
+
+    def take(self) -> list[_Item]:
+        """What is there for one model, up to a batch; waits for the first. Empty once closed and drained."""
+        with self._lock:
+            while not self._items and not self._closed:
+                self._some.wait()
+            batch: list[_Item] = []
+            size = 0
+            while self._items and len(batch) < self._max_batch and (size < READY_BYTES or not batch):
+                if batch and self._items[0].lease.servable is not batch[0].lease.servable:
+                    break
+                batch.append(self._items.popleft())
+                size += batch[-1].prepared_bytes
+            self._bytes -= size
+            self._room.notify_all()
+            if self._items:  # for another inference thread
+                self._some.notify()
+            return batch
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            self._some.notify_all()
 
 
 class InferencePipeline:
@@ -85,9 +137,9 @@ class InferencePipeline:
         inference_threads: int = 1,
         observe: Callable[[BatchFigures], None] = lambda _: None,
     ) -> None:
-        self._max_batch, self._observe = max_batch, observe
+        self._observe = observe
         self._raw: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
-        self._ready: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
+        self._ready = _Ready(max_batch)
         self._decoders = [self._thread(self._decode, f"decode-{n}") for n in range(decode_threads)]
         self._workers = [self._thread(self._infer, f"inference-{n}") for n in range(inference_threads)]
         self._busy_since: dict[int, float] = {}
@@ -102,12 +154,11 @@ class InferencePipeline:
     def stop(self) -> None:
         """Finish what was submitted, then end the threads. Later submissions fail."""
         self._stopped = True
-        for inlet, threads in ((self._raw, self._decoders), (self._ready, self._workers)):
-            for _ in threads:
-                inlet.put(None)
-            for thread in threads:
-                if thread.ident is not None:
-                    thread.join()
+        for _ in self._decoders:
+            self._raw.put(None)
+        _join(self._decoders)
+        self._ready.close()
+        _join(self._workers)
 
     def submit(self, data: bytes, lease: ModelLease) -> asyncio.Future[Answer]:
         """Queue one file; called on the event loop. The pipeline holds its own lease of the model meanwhile.
@@ -124,7 +175,7 @@ class InferencePipeline:
     @property
     def waiting(self) -> int:
         """Files that wait for a thread, now."""
-        return self._raw.qsize() + self._ready.qsize()
+        return self._raw.qsize() + len(self._ready)
 
     def stalled_s(self) -> float:
         """How long the oldest inference call has been running, in seconds; 0 when none is."""
@@ -140,6 +191,7 @@ class InferencePipeline:
         while (item := self._raw.get()) is not None:
             try:
                 item.prepared = item.lease.servable.prepare(item.data)
+                item.prepared_bytes = getattr(item.prepared, "nbytes", len(item.data))
                 item.sample_id = content_digest(item.data)
                 item.data = b""
             except BaseException as error:
@@ -148,27 +200,8 @@ class InferencePipeline:
                 self._ready.put(item)
 
     def _infer(self) -> None:
-        held: _Item | None = None  # taken from the queue, but meant for another model than the batch before it
-        while (first := held or self._ready.get()) is not None:
-            batch, held, last = self._fill(first)
+        while batch := self._ready.take():
             self._run(batch)
-            if last:
-                return
-
-    def _fill(self, first: _Item) -> tuple[list[_Item], _Item | None, bool]:
-        """What is ready now for the same model, the first that is not, and whether the end was seen."""
-        batch = [first]
-        while len(batch) < self._max_batch:
-            try:
-                item = self._ready.get_nowait()
-            except queue.Empty:
-                break
-            if item is None:
-                return batch, None, True
-            if item.lease.servable is not first.lease.servable:
-                return batch, item, False
-            batch.append(item)
-        return batch, None, False
 
     def _run(self, batch: list[_Item]) -> None:
         began = self._busy_since[threading.get_ident()] = time.monotonic()
@@ -179,6 +212,12 @@ class InferencePipeline:
         failed = sum(isinstance(result, BaseException) for _, result in results)
         _deliver(results)
         self._observe(BatchFigures(size=len(batch), seconds=seconds, failed=failed))
+
+
+def _join(threads: Sequence[threading.Thread]) -> None:
+    for thread in threads:
+        if thread.ident is not None:
+            thread.join()
 
 
 def _predict(batch: Sequence[_Item]) -> list[tuple[_Item, Answer | BaseException]]:

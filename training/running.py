@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
@@ -121,25 +123,31 @@ def _queued(parts: RetrainingParts, jobs: JobQueue, payload: Mapping[str, Any]) 
 
 def _saved(config: Config, model: Any) -> Path:
     """The model as a SavedModel in the cache folder, named by its weights."""
-    import hashlib
     import shutil
 
     import tensorflow as tf
 
-    variables = getattr(model, "variables", None)
-    if not callable(model) or not variables:
+    if not callable(model) or not hasattr(model, "_list_extra_dependencies_for_serialization"):
         raise InvalidInput(
             f"yamnet_model must be a handle, a folder or a loaded SavedModel, not {type(model).__name__}",
             hint="Pass None to use the configured embedder.",
         )
-    digest = hashlib.sha256()
-    for variable in variables:
-        digest.update(f"{variable.shape} {variable.dtype}".encode())
-        digest.update(variable.numpy().tobytes())
-    folder = config.cache_folder / "given_yamnet" / digest.hexdigest()[:32]
+    folder = config.cache_folder / "given_yamnet" / _weights_digest(model)
     if not (folder / "saved_model.pb").is_file():
-        partial = folder.with_suffix(".partial")
+        partial = folder.with_suffix(f".{os.getpid()}.partial")
         shutil.rmtree(partial, ignore_errors=True)
         tf.saved_model.save(model, str(partial))
+        shutil.rmtree(folder, ignore_errors=True)
         partial.rename(folder)
     return folder
+
+
+def _weights_digest(model: Any) -> str:
+    import tensorflow as tf
+
+    digest = hashlib.sha256()
+    for part in tf.train.TrackableView(model).descendants():
+        if isinstance(part, tf.Variable):
+            digest.update(f"{part.name} {part.shape} {part.dtype.name}".encode())
+            digest.update(part.numpy().tobytes())
+    return digest.hexdigest()[:32]

@@ -49,9 +49,14 @@ def test_held_back_lines_are_shown_only_when_the_block_fails(capfd: pytest.Captu
     with native_stderr_held_back():
         os.write(2, b"greeting\n")
     assert capfd.readouterr().err == ""
-    with pytest.raises(ValueError, match="broken"), native_stderr_held_back():
-        os.write(2, b"the reason\n")
-        raise ValueError("broken")
+    with pytest.raises(ValueError, match="broken"):
+        fail_while_held_back()
     assert capfd.readouterr().err == "the reason\n"
     os.write(2, b"afterwards\n")
     assert capfd.readouterr().err == "afterwards\n"
+
+
+def fail_while_held_back() -> None:
+    with native_stderr_held_back():
+        os.write(2, b"the reason\n")
+        raise ValueError("broken")

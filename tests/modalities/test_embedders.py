@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -96,8 +98,20 @@ def test_a_folder_without_yamnet_says_what_to_do(tmp_path: Path) -> None:
 def test_a_handle_that_cannot_be_downloaded_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path / "hub"))
     embedder = YamnetEmbedder(config(tmp_path, yamnet_model="http://127.0.0.1:9/google/yamnet/1"))
-    with pytest.raises(Unavailable, match="cannot be downloaded"):
+    with pytest.raises(Unavailable, match=r"cannot be downloaded \(<urlopen error"):
         embedder.embed([encode(tone(1, 16_000), 16_000)])
+
+
+def test_what_tensorflow_hub_has_in_its_cache_is_used_without_a_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handle = "https://tfhub.dev/google/yamnet/1"
+    write_network(tmp_path / "hub" / hashlib.sha1(handle.encode()).hexdigest(), "fused")
+    monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path / "hub"))
+    embedder = YamnetEmbedder(config(tmp_path, yamnet_model=handle))
+    assert embedder.embed([encode(tone(1, 16_000), 16_000)]).shape == (1, 1024)
+    shutil.rmtree(tmp_path / "hub")
+    assert YamnetEmbedder(config(tmp_path, yamnet_model=handle)).digest == embedder.digest
 
 
 def test_a_damaged_saved_model_is_unavailable(tmp_path: Path) -> None:

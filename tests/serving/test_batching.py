@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -56,6 +57,45 @@ def test_what_waits_is_answered_together_but_never_more_than_the_limit():
     sizes = [len(call) for call in servable.calls]
     assert max(sizes) <= 8
     assert len(sizes) < 30
+
+
+def test_decoding_stays_about_one_batch_ahead_of_inference():
+    decoded = []
+
+    class Watched(CountingServable):
+        def prepare(self, data):
+            decoded.append(data)
+            return super().prepare(data)
+
+    servable = Watched()
+    servable.gate.clear()
+
+    def look():
+        time.sleep(0.3)
+        # one batch in the call, one ready, and one in the hands of each decoding thread
+        assert len(decoded) <= 8 + 8 + 2
+        servable.gate.set()
+
+    with running() as pipeline:
+        assert len(ask(pipeline, loaded(servable), range(60), before_waiting=look)) == 60
+
+
+def test_large_files_go_into_calls_of_their_own(monkeypatch):
+    monkeypatch.setattr("serving.batching.READY_BYTES", 1)
+    servable = CountingServable()
+    servable.gate.clear()
+    with running() as pipeline:
+        ask(pipeline, loaded(servable), range(10), before_waiting=servable.gate.set)
+    assert [len(call) for call in servable.calls] == [1] * 10
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_several_inference_threads_answer_each_file_once(threads):
+    servable = CountingServable()
+    with running(inference_threads=threads) as pipeline:
+        answers = ask(pipeline, loaded(servable), range(200))
+    assert [round(float(answer.probabilities[0]) * 10) for answer in answers] == [n % 10 for n in range(200)]
+    assert sorted(n for call in servable.calls for n in call) == list(range(200))
 
 
 def test_an_idle_pipeline_does_not_wait_for_company():
@@ -171,8 +211,6 @@ def test_a_call_that_hangs_is_seen():
         seen = []
 
         def look():
-            import time
-
             time.sleep(0.2)
             seen.append(pipeline.stalled_s())
             servable.gate.set()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+import warnings
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -115,8 +116,9 @@ def resolve(handle: str) -> Path:
             raise _unavailable(handle, "there is no saved_model.pb in that folder")
         return folder
     try:
-        import tensorflow_hub
-
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it imports pkg_resources, which says that it is deprecated
+            import tensorflow_hub
         return Path(tensorflow_hub.resolve(handle))
     except Exception as error:  # no network, no such model, a broken archive: each with its own class
         raise _unavailable(handle, f"it cannot be downloaded ({_first_line(error)})") from error

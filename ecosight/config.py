@@ -98,7 +98,7 @@ class ServingSection(_Section):
     """Port to bind; 0 takes a free one."""
     engine: str = "default"
     """``default`` (ONNX Runtime), an engine by name, or ``fastest``: the quickest that passes parity here."""
-    max_batch: int = Field(16, ge=1)
+    max_batch: int = Field(8, ge=1)
     """Most clips that one inference call takes together."""
     queue_limit: int = Field(256, ge=1)
     """Requests waiting or running before the server answers 429."""

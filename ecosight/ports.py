@@ -205,8 +205,12 @@ class Modality(Protocol):
         """
         ...
 
-    def load_servable(self, folder: Path, *, engine: str = "default") -> Servable:
+    def load_servable(self, folder: Path, *, engine: str = "default", threads: int | None = None) -> Servable:
         """Open an artifact for answering, without TensorFlow.
+
+        Args:
+            threads: of one call of ``predict``; None takes every core. A server that makes a call on each core
+                asks for 1.
 
         Raises: IntegrityError: a file does not match its digest. Unavailable: engine not installed.
         Refused: the engine's answers differ from the recorded ones beyond the tolerance.

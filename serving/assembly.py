@@ -37,11 +37,12 @@ class Assembly:
             parts.modality,
             parts.clock,
             engine=config.serving.engine,
+            threads=1,  # the pipeline has a thread for each core: calls side by side beat calls that share the cores
             poll_seconds=config.serving.poll_seconds,
             on_swap=self.metrics.swap,
         )
         self.pipeline = InferencePipeline(
-            max_batch=config.serving.max_batch, decode_threads=_cores(), observe=self.metrics.batch
+            max_batch=config.serving.max_batch, threads=_cores(), observe=self.metrics.batch
         )
         self.admission = Admission(config.serving.queue_limit, lambda: self.pipeline.seconds_per_file)
         self.answering = Answering(

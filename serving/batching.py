@@ -1,9 +1,10 @@
-"""Answers many requests with few inference calls: files are decoded by a few threads, and one inference thread
-takes whatever is ready, up to a limit, without ever waiting for more (continuous batching).
+"""Answers many requests with few inference calls. A few threads, one a core, do both kinds of work: decode a file,
+then, as soon as a batch is full or nothing else waits, run the model over what is decoded (continuous batching:
+nobody ever waits for company). So there are never more busy threads than cores, and never more than about a batch
+of decoded files, which are many times larger than the files themselves.
 
 Files come in on the event loop and results go back to it; nothing here blocks it. A file that cannot be decoded
-fails alone; a call that fails is repeated one by one, so that a poisoned file fails alone too. Decoding stays about
-one batch ahead: decoded files are many times larger than the files themselves.
+fails alone; a call that fails is repeated one by one, so that a poisoned file fails alone too.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ecosight.errors import EcosightError, Unavailable
 from ecosight.ids import content_digest
+from ecosight.logs import get_logger
 
 if TYPE_CHECKING:
     import numpy as np
@@ -73,92 +75,41 @@ class _Item:
     prepared_bytes: int = 0
 
 
-class _Ready:
-    """Decoded files in the order of their coming; full at ``max_batch`` of them, or at ``READY_BYTES``."""
-
-    def __init__(self, max_batch: int) -> None:
-        self._max_batch = max_batch
-        self._items: deque[_Item] = deque()
-        self._bytes, self._closed = 0, False
-        self._lock = threading.Lock()
-        self._some, self._room = threading.Condition(self._lock), threading.Condition(self._lock)
-
-    def __len__(self) -> int:
-        return len(self._items)
-
-    def put(self, item: _Item) -> None:
-        """Add one; waits while it is full."""
-        with self._lock:
-            while self._items and (len(self._items) >= self._max_batch or self._bytes >= READY_BYTES):
-                self._room.wait()
-            self._items.append(item)
-            self._bytes += item.prepared_bytes
-            self._some.notify()
-
-    def take(self) -> list[_Item]:
-        """What is there for one model, up to a batch; waits for the first. Empty once closed and drained."""
-        with self._lock:
-            while not self._items and not self._closed:
-                self._some.wait()
-            batch: list[_Item] = []
-            size = 0
-            while self._items and len(batch) < self._max_batch and (size < READY_BYTES or not batch):
-                if batch and self._items[0].lease.servable is not batch[0].lease.servable:
-                    break
-                batch.append(self._items.popleft())
-                size += batch[-1].prepared_bytes
-            self._bytes -= size
-            self._room.notify_all()
-            if self._items:  # for another inference thread
-                self._some.notify()
-            return batch
-
-    def close(self) -> None:
-        with self._lock:
-            self._closed = True
-            self._some.notify_all()
-
-
 class InferencePipeline:
-    """Two stages of threads: decoding, then inference.
+    """Threads between the event loop and the model.
 
     Args:
         max_batch: most files of one inference call.
-        decode_threads: files that are decoded at once; decoders release the GIL.
-        inference_threads: calls that run at once; one is right for an engine that uses all cores itself.
-        observe: told about every inference call, on the inference thread.
+        threads: how many; decoders and engines release the GIL.
+        observe: told about every inference call, on the thread that made it.
     """
 
     def __init__(
-        self,
-        *,
-        max_batch: int,
-        decode_threads: int = 2,
-        inference_threads: int = 1,
-        observe: Callable[[BatchFigures], None] = lambda _: None,
+        self, *, max_batch: int, threads: int = 2, observe: Callable[[BatchFigures], None] = lambda _: None
     ) -> None:
-        self._observe = observe
+        self._max_batch, self._observe = max_batch, observe
         self._raw: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
-        self._ready = _Ready(max_batch)
-        self._decoders = [self._thread(self._decode, f"decode-{n}") for n in range(decode_threads)]
-        self._workers = [self._thread(self._infer, f"inference-{n}") for n in range(inference_threads)]
+        self._ready: deque[_Item] = deque()
+        self._ready_bytes = self._running = 0
+        self._lock = threading.Lock()  # around the ready ones; the event loop never takes it
+        self._threads = [threading.Thread(target=self._work, name=f"pipeline-{n}", daemon=True) for n in range(threads)]
         self._busy_since: dict[int, float] = {}
         self._stopped = False
         self.seconds_per_file = 0.01
-        """Moving average of what one file costs the inference stage."""
+        """Moving average of what one file costs the model."""
 
     def start(self) -> None:
-        for thread in (*self._decoders, *self._workers):
+        for thread in self._threads:
             thread.start()
 
     def stop(self) -> None:
         """Finish what was submitted, then end the threads. Later submissions fail."""
         self._stopped = True
-        for _ in self._decoders:
+        for _ in self._threads:
             self._raw.put(None)
-        _join(self._decoders)
-        self._ready.close()
-        _join(self._workers)
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join()
 
     def submit(self, data: bytes, lease: ModelLease) -> asyncio.Future[Answer]:
         """Queue one file; called on the event loop. The pipeline holds its own lease of the model meanwhile.
@@ -184,47 +135,74 @@ class InferencePipeline:
 
     # -- threads -----------------------------------------------------------------------------------
 
-    def _thread(self, target: Callable[[], None], name: str) -> threading.Thread:
-        return threading.Thread(target=target, name=name, daemon=True)
-
-    def _decode(self) -> None:
-        while (item := self._raw.get()) is not None:
+    def _work(self) -> None:
+        more = True
+        while more:
+            item = self._raw.get()
+            more = item is not None
             try:
-                item.prepared = item.lease.servable.prepare(item.data)
-                item.prepared_bytes = getattr(item.prepared, "nbytes", len(item.data))
-                item.sample_id = content_digest(item.data)
-                item.data = b""
-            except BaseException as error:
-                _deliver([(item, error)])
-            else:
-                self._ready.put(item)
+                if item is not None:
+                    self._decode(item)
+                while batch := self._due():
+                    self._run(batch)
+            except Exception:  # a fault around the model: the thread must live, or the server would hang
+                get_logger("serving").exception("pipeline_fault")
 
-    def _infer(self) -> None:
-        while batch := self._ready.take():
-            self._run(batch)
+    def _decode(self, item: _Item) -> None:
+        try:
+            item.prepared = item.lease.servable.prepare(item.data)
+            item.prepared_bytes = getattr(item.prepared, "nbytes", len(item.data))
+            item.sample_id = content_digest(item.data)
+            item.data = b""
+        except Exception as error:
+            _deliver([(item, error)])
+            return
+        with self._lock:
+            self._ready.append(item)
+            self._ready_bytes += item.prepared_bytes
+
+    def _due(self) -> list[_Item]:
+        """A batch for one model, if it is time for one.
+
+        What is left behind is never forgotten: it is left only while something raw waits, and whoever takes that
+        looks here again afterwards.
+        """
+        with self._lock:
+            # While a call runs, decoding for the next one is the better use of another thread: some engines take
+            # one call at a time. But it must not run ahead without limit.
+            batches = 2 if self._running else 1
+            full = len(self._ready) >= batches * self._max_batch or self._ready_bytes >= batches * READY_BYTES
+            if not self._ready or not (full or self._raw.empty() or self._stopped):
+                return []
+            self._running += 1
+            batch = [self._ready.popleft()]
+            size = batch[0].prepared_bytes
+            while self._ready and len(batch) < self._max_batch and size < READY_BYTES:
+                if self._ready[0].lease.servable is not batch[0].lease.servable:
+                    break
+                batch.append(self._ready.popleft())
+                size += batch[-1].prepared_bytes
+            self._ready_bytes -= size
+            return batch
 
     def _run(self, batch: list[_Item]) -> None:
         began = self._busy_since[threading.get_ident()] = time.monotonic()
         results = _predict(batch)
         del self._busy_since[threading.get_ident()]
+        with self._lock:
+            self._running -= 1
         seconds = time.monotonic() - began
         self.seconds_per_file += 0.1 * (seconds / len(batch) - self.seconds_per_file)
-        failed = sum(isinstance(result, BaseException) for _, result in results)
+        failed = sum(isinstance(result, Exception) for _, result in results)
         _deliver(results)
         self._observe(BatchFigures(size=len(batch), seconds=seconds, failed=failed))
 
 
-def _join(threads: Sequence[threading.Thread]) -> None:
-    for thread in threads:
-        if thread.ident is not None:
-            thread.join()
-
-
-def _predict(batch: Sequence[_Item]) -> list[tuple[_Item, Answer | BaseException]]:
+def _predict(batch: Sequence[_Item]) -> list[tuple[_Item, Answer | Exception]]:
     """One call for all; after a fault, one call each."""
     try:
         rows = _checked_rows(batch)
-    except BaseException as error:
+    except Exception as error:
         if len(batch) == 1:
             return [(batch[0], error)]
         return [result for item in batch for result in _predict([item])]
@@ -241,9 +219,9 @@ def _checked_rows(batch: Sequence[_Item]) -> NDArray[np.float32]:
     return rows
 
 
-def _deliver(results: Sequence[tuple[_Item, Answer | BaseException]]) -> None:
+def _deliver(results: Sequence[tuple[_Item, Answer | Exception]]) -> None:
     """Hand results back, in one call a loop (in practice there is one loop), and end the leases."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Answer], Answer | BaseException]]] = {}
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Answer], Answer | Exception]]] = {}
     for item, result in results:
         item.lease.release()
         by_loop.setdefault(item.loop, []).append((item.future, result))
@@ -254,11 +232,13 @@ def _deliver(results: Sequence[tuple[_Item, Answer | BaseException]]) -> None:
             continue
 
 
-def _settle(settled: Sequence[tuple[asyncio.Future[Answer], Answer | BaseException]]) -> None:
+def _settle(settled: Sequence[tuple[asyncio.Future[Answer], Answer | Exception]]) -> None:
     for future, result in settled:
         if future.done():  # the request was cancelled
             continue
-        if isinstance(result, BaseException):
+        if isinstance(result, StopIteration):  # no future takes one
+            future.set_exception(RuntimeError(repr(result)))
+        elif isinstance(result, Exception):
             future.set_exception(result)
         else:
             future.set_result(result)

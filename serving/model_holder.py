@@ -66,8 +66,11 @@ class LoadedModel:
                 return
             self._closed = True
         close: Callable[[], None] | None = getattr(self.servable, "close", None)
-        if close is not None:
-            close()
+        try:
+            if close is not None:
+                close()
+        except Exception:  # whoever gave up the last lease has nothing to do with it
+            get_logger("serving").exception("model_not_closed", model=str(self.ref))
 
 
 class ModelLease:
@@ -122,7 +125,7 @@ class ModelHolder:
     """Holds the model that answers, and a thread that keeps it the champion.
 
     Args:
-        engine: passed on to the modality.
+        engine, threads: passed on to the modality.
         poll_seconds: how often the alias is looked at.
         on_swap: told about every swap, on the holder's thread.
     """
@@ -134,11 +137,12 @@ class ModelHolder:
         clock: Clock,
         *,
         engine: str = "default",
+        threads: int | None = None,
         poll_seconds: float = 1.0,
         on_swap: Callable[[LoadedModel], None] = lambda _: None,
     ) -> None:
         self._source, self._modality, self._clock = source, modality, clock
-        self._engine, self._poll_seconds, self._on_swap = engine, poll_seconds, on_swap
+        self._engine, self._threads, self._poll_seconds, self._on_swap = engine, threads, poll_seconds, on_swap
         self._current: LoadedModel | None = None
         self._fault: SwapFault | None = None
         self._not_before = 0.0
@@ -216,7 +220,7 @@ class ModelHolder:
 
     def _swap(self, champion: ModelRef) -> None:
         folder = self._source.fetch(champion)
-        servable = self._modality.load_servable(folder, engine=self._engine)
+        servable = self._modality.load_servable(folder, engine=self._engine, threads=self._threads)
         servable.warm()
         old, new = self._current, LoadedModel(champion, servable, self._clock.now())
         self._current = new

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ecosight.errors import Unavailable
 from ecosight.logs import get_logger
 
 if TYPE_CHECKING:
@@ -50,19 +51,19 @@ class CheckpointManager:
         self.folder, self.keep = Path(folder), max(1, keep)
 
     def save(self, step: int, arrays: Mapping[str, NDArray[Any]], state: Mapping[str, Any]) -> Path:
-        """Write one checkpoint and forget those that are too old. Once it returns, a crash cannot undo it."""
+        """Write one checkpoint and forget those that are too old. Once it returns, a crash cannot undo it.
+
+        Raises: Unavailable: the disk does not take it.
+        """
         import numpy as np
 
-        self.folder.mkdir(parents=True, exist_ok=True)
         text = np.frombuffer(json.dumps(state, allow_nan=False).encode(), dtype=np.uint8)
-        path = self.folder / f"step-{step:08d}.npz"
-        temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-        with temporary.open("wb") as file:
-            np.savez(file, allow_pickle=False, **{**arrays, _STATE: text})
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        _sync_folder(self.folder)
+        try:
+            path = self._write(step, {**arrays, _STATE: text})
+        except OSError as error:
+            raise Unavailable(
+                f"no checkpoint can be written into {self.folder}: {error.strerror}", hint="Look at its disk."
+            ) from error
         for old in self.steps()[: -self.keep]:
             self._path(old).unlink(missing_ok=True)
         return path
@@ -92,6 +93,20 @@ class CheckpointManager:
 
     def _path(self, step: int) -> Path:
         return self.folder / f"step-{step:08d}.npz"
+
+    def _write(self, step: int, members: Mapping[str, NDArray[Any]]) -> Path:
+        import numpy as np
+
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self._path(step)
+        temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+        with temporary.open("wb") as file:
+            np.savez(file, allow_pickle=False, **members)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        _sync_folder(self.folder)
+        return path
 
     def _read(self, step: int) -> Checkpoint:
         import numpy as np

@@ -6,18 +6,21 @@ import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ecosight.errors import InvalidInput
+from ecosight.errors import InvalidInput, Unavailable
 from training.settings import FitSettings
 
 __all__ = ["Plan", "WorkFolder"]
 
 FILE = "plan.json"
+FORGOTTEN_S = 7 * 24 * 3600.0
+"""A work folder that nobody wrote to for so long belongs to no job that anybody goes on with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,14 +90,20 @@ class WorkFolder:
         return found
 
     def write(self, name: str, document: Mapping[str, Any]) -> None:
-        """Write a document whole or not at all."""
-        self.path.mkdir(parents=True, exist_ok=True)
+        """Write a document whole or not at all. Raises: Unavailable: the disk does not take it."""
+        text = json.dumps(document, allow_nan=False)
         temporary = self.path / f"{name}.{os.getpid()}.tmp"
-        with temporary.open("w", encoding="utf-8") as file:
-            json.dump(document, file, allow_nan=False)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self.path / name)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            with temporary.open("w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(self.path / name)
+        except OSError as error:
+            raise Unavailable(
+                f"the work folder {self.path} cannot be written: {error.strerror}", hint="Look at its disk."
+            ) from error
 
     def empty(self, name: str) -> Path:
         """A sub-folder with nothing in it; what an earlier attempt left there is removed."""
@@ -105,3 +114,13 @@ class WorkFolder:
 
     def remove(self) -> None:
         shutil.rmtree(self.path, ignore_errors=True)
+
+    def sweep(self) -> None:
+        """Remove what jobs left behind that were cancelled long ago."""
+        for plan in self.path.parent.glob(f"*/{FILE}"):
+            if plan.parent != self.path and time.time() - _last_touched(plan.parent) > FORGOTTEN_S:
+                shutil.rmtree(plan.parent, ignore_errors=True)
+
+
+def _last_touched(folder: Path) -> float:
+    return max((path.stat().st_mtime for path in [folder, *folder.rglob("*")]), default=0.0)

@@ -147,15 +147,15 @@ def decide(
 
 
 def settle(parts: RetrainingParts, plan: Plan, verdict: Verdict, candidate: Candidate) -> None:
-    """Carry the decision out: record it in the run, move the alias if it says so, tag run and version."""
+    """Carry the decision out: record it, tag run and version, and last of all move the alias if it says so."""
     decision = verdict.decision
     word, reasons = ("promoted" if decision.promote else "rejected"), "; ".join(decision.reasons)
     parts.tracker.log_json(_verdict_document(verdict), "decisions/gate.json")
-    if decision.promote and parts.registry.champion() != verdict.ref:
-        parts.registry.set_alias("champion", verdict.ref, by=plan.job_id, why=reasons)
     tags = {"ecosight.verdict": word, "ecosight.gate_reasons": reasons}
     parts.registry.register(candidate.folder, run_id=parts.tracker.run.run_id, tags=tags)
     parts.tracker.set_tags({**tags, "ecosight.model_version": verdict.ref.version})
+    if decision.promote and parts.registry.champion() != verdict.ref:
+        parts.registry.set_alias("champion", verdict.ref, by=plan.job_id, why=reasons)
 
 
 def _verdict_document(verdict: Verdict) -> dict[str, Any]:

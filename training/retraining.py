@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ecosight import errors
 from ecosight.errors import Cancelled, Conflict, EcosightError, InputError, NotEnoughData, NotFound, Refused
+from ecosight.logs import get_logger
 from ecosight.ports import Progress
 from ecosight.progress import NullProgress
 from training.candidate import Candidate, check_enough, make_candidate
@@ -75,7 +76,7 @@ def run_retraining(
         raise
     except Exception as error:
         if last_attempt or isinstance(error, FINAL):
-            record_failure(parts, job_id=job_id, reason=reason, error=error)
+            _try_to_record(parts, job_id, reason, error)
         raise
     work.remove()
     return record
@@ -106,6 +107,13 @@ def record_failure(parts: RetrainingParts, *, job_id: str, reason: str, error: E
     work.remove()
 
 
+def _try_to_record(parts: RetrainingParts, job_id: str, reason: str, error: Exception) -> None:
+    try:
+        record_failure(parts, job_id=job_id, reason=reason, error=error)
+    except EcosightError as second:  # the stores are away too: the first error is the one to tell
+        get_logger("training").warning("the failure could not be recorded", job=job_id, error=second.message)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Wish:
     """What the caller asked for; the plan is made of it once."""
@@ -120,6 +128,7 @@ class _Wish:
 def _retrain(parts: RetrainingParts, work: WorkFolder, wish: _Wish, progress: Progress) -> RetrainingRecord:
     from training import publishing
 
+    work.sweep()
     plan = work.plan(lambda: _plan(parts, wish))
     version = parts.datasets.get(plan.dataset_digest)
     warnings = check_enough(version)

@@ -127,11 +127,6 @@ def _saved(config: Config, model: Any) -> Path:
 
     import tensorflow as tf
 
-    if not callable(model) or not hasattr(model, "_list_extra_dependencies_for_serialization"):
-        raise InvalidInput(
-            f"yamnet_model must be a handle, a folder or a loaded SavedModel, not {type(model).__name__}",
-            hint="Pass None to use the configured embedder.",
-        )
     folder = config.cache_folder / "given_yamnet" / _weights_digest(model)
     if not (folder / "saved_model.pb").is_file():
         partial = folder.with_suffix(f".{os.getpid()}.partial")
@@ -145,9 +140,17 @@ def _saved(config: Config, model: Any) -> Path:
 def _weights_digest(model: Any) -> str:
     import tensorflow as tf
 
-    digest = hashlib.sha256()
-    for part in tf.train.TrackableView(model).descendants():
+    digest, found = hashlib.sha256(), 0
+    # What hub.load returns has no list of its variables: they hang somewhere below it.
+    parts = tf.train.TrackableView(model).descendants() if hasattr(model, "_trackable_children") else []
+    for part in parts:
         if isinstance(part, tf.Variable):
             digest.update(f"{part.name} {part.shape} {part.dtype.name}".encode())
             digest.update(part.numpy().tobytes())
+            found += 1
+    if not found or not callable(model):
+        raise InvalidInput(
+            f"yamnet_model must be a handle, a folder or a loaded SavedModel, not {type(model).__name__}",
+            hint="Pass None to use the configured embedder.",
+        )
     return digest.hexdigest()[:32]

@@ -83,7 +83,7 @@ class SoundModality:
             facts=facts,
         )
 
-    def load_servable(self, folder: Path, *, engine: str = "default") -> SoundServable:
+    def load_servable(self, folder: Path, *, engine: str = "default", threads: int | None = None) -> SoundServable:
         from modalities.sound.servable import load_servable
 
-        return load_servable(folder, limits=self._config.sound, engine=engine)
+        return load_servable(folder, limits=self._config.sound, engine=engine, threads=threads)

@@ -95,7 +95,7 @@ def compile_servable(
     return report
 
 
-def load_servable(folder: Path, *, limits: SoundSection, engine: str) -> SoundServable:
+def load_servable(folder: Path, *, limits: SoundSection, engine: str, threads: int | None = None) -> SoundServable:
     """Open an artifact. See ``Modality.load_servable``."""
     description = open_artifact(folder)
     if description.get("modality") != "sound":
@@ -104,7 +104,7 @@ def load_servable(folder: Path, *, limits: SoundSection, engine: str) -> SoundSe
             hint="Look at project.modality and mlflow.model_name.",
         )
     examples = _read_examples(folder / description["examples"])
-    opened = open_engine(engine, folder / "model.onnx", examples)
+    opened = open_engine(engine, folder / "model.onnx", examples, threads=threads)
     return SoundServable(description, opened, examples, limits)
 
 

@@ -305,7 +305,7 @@ class CountingModality:
     def __init__(self, servable):
         self._servable = servable
 
-    def load_servable(self, folder, *, engine):
+    def load_servable(self, folder, *, engine, threads):
         return self._servable
 
 

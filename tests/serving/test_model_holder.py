@@ -48,7 +48,7 @@ class Loader:
     def __init__(self):
         self.fault, self.loaded = None, []
 
-    def load_servable(self, folder, *, engine):
+    def load_servable(self, folder, *, engine, threads):
         servable = CountingServable(str(folder))
         servable.asked_engine = engine
         if self.fault is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ecosight.errors import Unavailable
 from training.checkpoints import CheckpointManager
 
 
@@ -93,3 +94,9 @@ def test_cleared_is_empty(tmp_path):
     manager.clear()
     assert manager.steps() == []
     manager.clear()
+
+
+def test_a_disk_that_takes_nothing_is_told_in_a_sentence(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(Unavailable, match="no checkpoint can be written"):
+        CheckpointManager(tmp_path / "file" / "checkpoints").save(1, {}, {})

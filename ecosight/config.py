@@ -129,7 +129,7 @@ class RetrainingSection(_Section):
     lease_seconds: float = Field(30.0, gt=0)
     """A job whose worker was not heard of for so long is taken up by another."""
     max_attempts: int = Field(3, ge=1)
-    """How often a job is tried before it counts as failed."""
+    """How often a job is tried before its errors count as failure; a worker that was killed costs no try."""
 
 
 class DataCollectionSection(_Section):

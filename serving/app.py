@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from anyio import to_thread
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
@@ -54,8 +55,10 @@ def create_app(parts: ServingParts, *, environ: Mapping[str, str] | None = None)
     app.add_exception_handler(EcosightError, on_ecosight_error)
     app.add_exception_handler(HTTPException, on_http_exception)
     app.add_exception_handler(RequestValidationError, on_invalid_request)
-    for routes in (predicting_routes, learning_routes, watching_routes):
-        app.include_router(routes(assembly))
+    routers = [routes(assembly) for routes in (predicting_routes, learning_routes, watching_routes)]
+    for router in routers:
+        app.include_router(router)
+    paths = frozenset(route.path for router in routers for route in router.routes if isinstance(route, APIRoute))
     # The last one added is the outermost: figures around CORS around the guard around the limits.
     app.add_middleware(BodyLimits, limits=assembly.limits, memory=assembly.memory)
     app.add_middleware(Access, guard=guard)
@@ -68,5 +71,5 @@ def create_app(parts: ServingParts, *, environ: Mapping[str, str] | None = None)
             expose_headers=["Retry-After"],
             allow_credentials=False,  # keys travel in headers, so no page ever needs cookies
         )
-    app.add_middleware(Observe, metrics=assembly.metrics)
+    app.add_middleware(Observe, metrics=assembly.metrics, known_paths=paths)
     return app

@@ -12,8 +12,9 @@ from serving.answering import Answering
 from serving.batching import InferencePipeline
 from serving.figures import Figures
 from serving.limits import Admission, Limits, Memory
+from serving.memory import MemoryKeeper
 from serving.metrics import Metrics
-from serving.model_holder import ModelHolder
+from serving.model_holder import LoadedModel, ModelHolder
 from serving.parts import ServingParts
 from serving.readiness import Readiness, StoreChecks
 
@@ -30,6 +31,7 @@ class Assembly:
         self.parts = parts
         config = parts.config
         self.metrics = Metrics()
+        self.memory_keeper = MemoryKeeper()
         self.limits = Limits.for_files_of(int(getattr(config, config.project.modality).max_bytes))
         self.memory = Memory(self.limits.total_bytes)
         self.holder = ModelHolder(
@@ -39,7 +41,7 @@ class Assembly:
             engine=config.serving.engine,
             threads=1,  # the pipeline has a thread for each core: calls side by side beat calls that share the cores
             poll_seconds=config.serving.poll_seconds,
-            on_swap=self.metrics.swap,
+            on_swap=self._swapped,
         )
         self.pipeline = InferencePipeline(
             max_batch=config.serving.max_batch, threads=_cores(), observe=self.metrics.batch
@@ -59,6 +61,7 @@ class Assembly:
 
     def start(self) -> None:
         """Start the threads, wait a while for the first model, then start what lives beside the server."""
+        self.memory_keeper.start()
         self.pipeline.start()
         self.holder.start()
         self.holder.wait_for_first_look(FIRST_MODEL_S)
@@ -68,11 +71,15 @@ class Assembly:
     def stop(self) -> None:
         """Stop in reverse order. What fails to stop is logged and does not keep the rest from stopping."""
         stops = [task.stop for task in reversed(self.parts.background)]
-        for stop in (*stops, self.pipeline.stop, self.holder.stop, self._flush):
+        for stop in (*stops, self.pipeline.stop, self.holder.stop, self.memory_keeper.stop, self._flush):
             _try(stop)
 
     def _flush(self) -> None:
         self.parts.predictions.flush()
+
+    def _swapped(self, model: LoadedModel) -> None:
+        self.metrics.swap(model)
+        self.memory_keeper.soon()
 
     def _watch(self) -> None:
         watched: dict[str, tuple[str, Callable[[], float]]] = {

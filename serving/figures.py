@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from ecosight.clock import iso
@@ -30,13 +30,14 @@ class Figures:
         """What /status answers."""
         unreachable: dict[str, str] = {}
         model, fault = self._holder.current, self._holder.fault
+        told = self._told(unreachable)
         return {
             "success": True,
             "ready": model is not None,
             **_model_facts(model),
             "uptime_s": round(time.monotonic() - self._began, 3),
-            "accuracy": self._accuracy(model, unreachable),
-            "counts": self._counts(unreachable),
+            "accuracy": self._accuracy(model, told, unreachable),
+            "counts": {**self._samples(unreachable), **told},
             "retraining": self._retraining(unreachable),
             "registry_fault": fault.as_dict() if fault else None,
             "unreachable": unreachable,
@@ -50,20 +51,19 @@ class Figures:
         return {
             "success": True,
             "model": {name: facts[name] for name in ("model_name", "model_version", "model_digest", "engine")},
-            "accuracy": self._accuracy(model, unreachable),
+            "accuracy": self._accuracy(model, self._told(unreachable), unreachable),
             "serving": self._metrics.as_dict(),
             "unreachable": unreachable,
         }
 
-    def _accuracy(self, model: LoadedModel | None, unreachable: dict[str, str]) -> dict[str, Any]:
+    def _accuracy(
+        self, model: LoadedModel | None, told: Mapping[str, int | None], unreachable: dict[str, str]
+    ) -> dict[str, Any]:
         """Accuracy on the test part, measured at training, and live, from the truths told since."""
-        counts = _read(self._parts.predictions.counts, "predictions", unreachable) or {}
-        told = counts.get("outcomes", 0)
         tested = None if model is None else _read(lambda: self._tested(model), "retrainings", unreachable)
-        return {
-            "test": tested,
-            "live": {"value": counts["correct"] / told if told else None, "outcomes": told},
-        }
+        outcomes, correct = told["outcomes"], told["correct"]
+        live = correct / outcomes if outcomes and correct is not None else None
+        return {"test": tested, "live": {"value": live, "outcomes": outcomes}}
 
     def _tested(self, model: LoadedModel) -> dict[str, Any] | None:
         for record in self._parts.retrainings.history(limit=100):
@@ -71,16 +71,13 @@ class Figures:
                 return {"accuracy": record.accuracy, "macro_f1": record.macro_f1, "dataset": record.dataset}
         return None
 
-    def _counts(self, unreachable: dict[str, str]) -> dict[str, Any]:
+    def _samples(self, unreachable: dict[str, str]) -> dict[str, Any]:
         by_label = _read(self._parts.samples.counts_by_label, "samples", unreachable)
-        told = _read(self._parts.predictions.counts, "predictions", unreachable) or {}
-        return {
-            "samples": None if by_label is None else sum(by_label.values()),
-            "samples_by_label": by_label,
-            "predictions": told.get("predictions"),
-            "outcomes": told.get("outcomes"),
-            "correct": told.get("correct"),
-        }
+        return {"samples": None if by_label is None else sum(by_label.values()), "samples_by_label": by_label}
+
+    def _told(self, unreachable: dict[str, str]) -> dict[str, int | None]:
+        counts = _read(self._parts.predictions.counts, "predictions", unreachable) or {}
+        return {name: counts.get(name) for name in ("predictions", "outcomes", "correct")}
 
     def _retraining(self, unreachable: dict[str, str]) -> dict[str, Any]:
         settings = self._parts.config.retraining

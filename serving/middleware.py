@@ -29,8 +29,8 @@ class Observe:
     """ASGI middleware: counts and times every answer, adds the security headers, and turns what nobody caught
     into a 500 with an id."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app, self._metrics = app, metrics
+    def __init__(self, app: ASGIApp, metrics: Metrics, known_paths: frozenset[str]) -> None:
+        self._app, self._metrics, self._known_paths = app, metrics, known_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -55,8 +55,13 @@ class Observe:
                 raise
             await response(scope, receive, observed)
         finally:
-            route = getattr(scope.get("route"), "path", "other")
-            self._metrics.request(route, status, time.monotonic() - began)
+            self._metrics.request(self._route(scope), status, time.monotonic() - began)
+
+    def _route(self, scope: Scope) -> str:
+        """The route's own path: what was refused before it reached one, and strangers' paths, must not add names."""
+        if (route := scope.get("route")) is not None:
+            return str(route.path)
+        return scope["path"] if scope["path"] in self._known_paths else "other"
 
 
 class Access:

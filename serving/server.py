@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import logging
 import signal
 import socket
@@ -17,12 +16,12 @@ from ecosight.config import Config
 from ecosight.errors import ConfigError, Unavailable
 from ecosight.logs import get_logger
 from serving.app import create_app
+from serving.memory import share_arenas
 from serving.parts import ServingParts
 from serving.protocol import LimitedProtocol
 
 __all__ = ["run_server", "serve_in_thread"]
 
-_M_ARENA_MAX = -8  # malloc.h
 GRACE_S = 30
 """How long requests may take to finish once the server was told to stop."""
 
@@ -36,7 +35,7 @@ def run_server(
         announce: told one line with the address, once requests are taken.
     Raises: ConfigError: see ``create_app``; or the address cannot be bound.
     """
-    _keep_memory_together()
+    share_arenas()
     with _listening(parts.config) as listener, _signals_kept():
         server = _Server(_uvicorn_config(parts, environ), on_started=lambda: _announce(listener, parts, announce))
         server.run(sockets=[listener])
@@ -93,13 +92,6 @@ def _uvicorn_config(parts: ServingParts, environ: Mapping[str, str] | None) -> u
         timeout_keep_alive=15,
         timeout_graceful_shutdown=GRACE_S,
     )
-
-
-def _keep_memory_together() -> None:
-    """glibc gives each thread an arena of its own, and decoded sounds leave holes in all of them: 5 to 10% of the
-    process. Two arenas are enough for few threads."""
-    with contextlib.suppress(OSError, AttributeError):  # another C library
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
 
 
 @contextlib.contextmanager

@@ -60,6 +60,12 @@ def postgres_url(postgres_server: str) -> str:
     return _create_postgres(postgres_server)
 
 
+@pytest.fixture
+def fresh_postgres_url(postgres_server: str) -> str:
+    """An empty PostgreSQL database of this test's own."""
+    return _create_postgres(postgres_server, "template0")
+
+
 @pytest.fixture(scope="session")
 def s3_endpoint() -> Iterator[str]:
     """An S3 server over HTTP (moto), with the bucket ``ecosight-tests``; credentials are in the environment."""

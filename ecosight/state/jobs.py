@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, select, update
+from sqlalchemy import ColumnElement, Connection, case, func, select, update
 
 from ecosight.clock import SystemClock
 from ecosight.errors import AlreadyRunning, InvalidInput, NotFound, Unavailable
@@ -25,12 +25,17 @@ from ecosight.state.schema import jobs
 __all__ = ["Job", "JobQueue", "Lease", "Status"]
 
 
+WORKERS_LOST = 50
+"""Claims after which a job whose worker died is given up. A kill, a power cut or a rolling restart is not the job's
+fault, so they cost no attempt; a job that eats all memory ends here."""
+
+
 class JobQueue:
     """The queue. Thread-safe, and safe across processes and machines.
 
     Args:
         lease_seconds: a job whose worker was not heard of for so long is taken up by another.
-        max_attempts: after so many the job has failed.
+        max_attempts: after so many that ended in an error the job has failed. A worker's death costs none.
         retry_seconds: the pause before a second attempt; it doubles with each further one.
     """
 
@@ -103,7 +108,8 @@ class JobQueue:
                 .values(
                     status="running",
                     worker=worker,
-                    attempt=jobs.c.attempt + 1,
+                    # Taken over from a dead worker it is the same attempt: it goes on, it did not fail.
+                    attempt=case((jobs.c.status == "running", jobs.c.attempt), else_=jobs.c.attempt + 1),
                     fence=jobs.c.fence + 1,
                     not_before=None,
                     lease_until=now + timedelta(seconds=self._lease_seconds),
@@ -154,8 +160,7 @@ class JobQueue:
     def pending(self, kinds: Sequence[str] | None = None) -> bool:
         """Whether a worker could do something right now, for these kinds (None: any)."""
         now = self._clock.now()
-        expired = (jobs.c.status == "running") & (jobs.c.lease_until < now)
-        query = select(jobs.c.id).where(_claimable(now) | expired).limit(1)
+        query = select(jobs.c.id).where(_claimable(now) | _orphaned(now)).limit(1)
         if kinds is not None:
             query = query.where(jobs.c.kind.in_(kinds))
         with self._database.read() as connection:
@@ -188,21 +193,25 @@ class JobQueue:
 
     @staticmethod
     def _give_up(connection: Connection, now: datetime) -> None:
-        """Jobs whose last allowed attempt died with its worker have failed."""
+        """Jobs that outlived too many workers have failed: it may be they who kill them."""
         error = Unavailable(
-            "the worker died in each attempt", hint="Look into the worker's log: it may lack memory. Then start anew."
+            f"more than {WORKERS_LOST} workers died over this job",
+            hint="Look into the worker's log: it may lack memory. Then start anew.",
         )
         connection.execute(
             update(jobs)
-            .where(jobs.c.status == "running", jobs.c.lease_until < now, jobs.c.attempt >= jobs.c.max_attempts)
+            .where(_orphaned(now), jobs.c.fence >= WORKERS_LOST)
             .values(status="failed", error=error_row(error), finished_at=now, lease_until=None)
         )
 
 
 def _claimable(now: datetime) -> ColumnElement[bool]:
     waiting = (jobs.c.status == "queued") & (jobs.c.not_before.is_(None) | (jobs.c.not_before <= now))
-    orphaned = (jobs.c.status == "running") & (jobs.c.lease_until < now) & (jobs.c.attempt < jobs.c.max_attempts)
-    return waiting | orphaned
+    return waiting | (_orphaned(now) & (jobs.c.fence < WORKERS_LOST))
+
+
+def _orphaned(now: datetime) -> ColumnElement[bool]:
+    return (jobs.c.status == "running") & (jobs.c.lease_until < now)
 
 
 def _first(connection: Connection, condition: ColumnElement[bool]) -> Job | None:

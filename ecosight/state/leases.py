@@ -25,7 +25,7 @@ class Job:
     """A piece of work as the database knows it.
 
     Attributes:
-        attempt: how often it was begun, not counting those that a stopping worker gave back.
+        attempt: how often it was begun anew after an error; a worker that stopped or died costs none.
         progress: what the worker last said: task, done, total, unit, eta_s, figures.
         lease_until: when the job may be taken from a worker that is not heard of any more.
     """

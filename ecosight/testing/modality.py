@@ -91,6 +91,16 @@ class CompilingConformance:
         found = servable.predict([servable.prepare(each) for each in samples])
         np.testing.assert_allclose(found, odds / odds.sum(axis=1, keepdims=True), atol=report.tolerance)
 
+    def test_a_model_that_takes_one_core_gives_the_same_answers(
+        self, modality: Modality, samples: list[bytes], tmp_path: Path
+    ) -> None:
+        report = self._compile(modality, self._head(modality, samples), samples, tmp_path)
+        found = []
+        for threads in (None, 1):
+            servable = modality.load_servable(tmp_path, threads=threads)
+            found.append(servable.predict([servable.prepare(each) for each in samples]))
+        np.testing.assert_allclose(found[0], found[1], atol=report.tolerance)
+
     def test_an_artifact_describes_itself(self, modality: Modality, samples: list[bytes], tmp_path: Path) -> None:
         self._compile(modality, self._head(modality, samples), samples, tmp_path)
         servable = modality.load_servable(tmp_path)

@@ -251,7 +251,7 @@ def test_a_job_whose_worker_was_killed_is_taken_up_again(
         run_worker(queue, {"count": finish}, once=True, stop=stop)
         time.sleep(0.05)
     timer.cancel()
-    assert queue.get(job.id).result == {"by": "the second", "attempt": 2}
+    assert queue.get(job.id).result == {"by": "the second", "attempt": 1}
     assert len(queue.jobs()) == 1
 
 
@@ -268,4 +268,4 @@ def test_a_worker_that_was_frozen_past_its_lease_finishes_nothing(
         assert worker.stdout is not None
         last = worker.stdout.read().splitlines()[-1]
     assert last == "done 0"
-    assert queue.get(job.id).result == {"by": "the second", "attempt": 2}
+    assert queue.get(job.id).result == {"by": "the second", "attempt": 1}

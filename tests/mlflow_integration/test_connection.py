@@ -102,7 +102,8 @@ def test_two_stores_live_in_one_process_and_nothing_global_changes(
 
 
 POLL = """
-import json, resource, sys, time
+import json, sys, time
+import psutil
 from mlflow_integration.registry import ModelRegistry
 registry = ModelRegistry(sys.argv[1], "sound", sys.argv[2])
 assert registry.champion() is None
@@ -111,7 +112,7 @@ for _ in range(50):
     registry.champion()
 each_ms = (time.perf_counter() - began) / 50 * 1000
 heavy = [name for name in ("tensorflow", "sklearn", "matplotlib", "keras", "mlflow.pyfunc") if name in sys.modules]
-memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+memory_mb = psutil.Process().memory_info().rss / 2**20  # ru_maxrss would be that of the process that started it
 print(json.dumps({"heavy": heavy, "each_ms": each_ms, "memory_mb": memory_mb}))
 """
 

@@ -132,3 +132,4 @@ def test_anything_as_a_path(server, text):
 def test_nothing_of_it_was_a_fault_of_the_server(server):
     requests = server.http.get("/metrics").json()["serving"]["requests"]
     assert not [each for each in requests if each["status"] >= 500]
+    assert sum(each["count"] for each in requests) > 300

@@ -134,6 +134,16 @@ def test_the_upload_that_reaches_the_threshold_starts_one_retraining(serve):
     assert server.http.get("/status").json()["retraining"]["job_id"] == job.id
 
 
+def test_a_duplicate_starts_no_retraining(serve):
+    server = serve(retraining={"min_new_samples": 1})
+    clip = tone_wav(300)
+    job_id = server.upload(clip, "low").json()["job_id"]
+    server.parts.jobs.cancel(job_id)
+    again = server.upload(clip, "low").json()
+    assert (again["status"], again["retraining_started"], again["job_id"]) == ("duplicate", False, None)
+    assert len(server.parts.jobs.jobs()) == 1
+
+
 def test_with_automatic_off_uploads_start_nothing(serve):
     server = serve(retraining={"min_new_samples": 1, "automatic": False})
     answer = server.upload(tone_wav(300), "low").json()

@@ -278,6 +278,31 @@ def test_a_head_that_is_too_large_is_431(small):
                 assert line.answer()[0] == 431
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"GET /\xff HTTP/1.1",
+        b"GET http://[::1 HTTP/1.1",
+        b"GET //evil/..%2f HTTP/1.1",
+        b"GET /jobs/%ff%fe HTTP/1.1",
+        b"GET http://example.org:99999/status HTTP/1.1",
+        b"OPTIONS * HTTP/1.1",
+        b"GET ?x HTTP/1.1",
+        b"CONNECT localhost:80 HTTP/1.1",
+        b"POST /predict HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 5",
+        b"POST /predict HTTP/1.1\r\nTransfer-Encoding: gzip, chunked",
+        b"GET /status HTTP/1.1\r\nUpgrade: websocket\r\nConnection: upgrade",
+        b"PRI * HTTP/2.0",
+        b"GET /training-history?limit=%00&%ff=%zz HTTP/1.1",
+    ],
+)
+def test_a_strange_request_line_is_never_a_fault_of_the_server(small, line):
+    with Line(small.url) as connection:
+        connection.send(line + b"\r\nHost: localhost\r\nConnection: close\r\n\r\n0\r\n\r\n")
+        received = connection.socket.recv(65536)
+    assert received.startswith((b"HTTP/1.1 2", b"HTTP/1.1 4")), received[:200]
+
+
 def test_what_is_no_http_is_400_in_the_same_shape(small):
     with Line(small.url) as line:
         line.send(b"\x16\x03\x01 this is TLS or worse\r\n\r\n")

@@ -70,12 +70,15 @@ def test_metrics_are_json_for_people_and_text_for_scrapers(serve):
     assert openmetrics.text.endswith("# EOF\n")
 
 
-def test_unknown_paths_are_counted_together(serve):
-    server = serve()
+def test_what_is_refused_before_its_route_is_counted_there_and_unknown_paths_together(serve):
+    server = serve(sound={"max_bytes": 1000})
+    assert server.predict(bytes(200_000)).status_code == 413
+    assert server.http.post("/retrain", headers={"Origin": "https://evil.example"}).status_code == 403
     for number in range(3):
         assert server.http.get(f"/random/{number}").status_code == 404
     requests = server.http.get("/metrics").json()["serving"]["requests"]
-    assert [each["count"] for each in requests if each["route"] == "other"] == [3]
+    counts = {(each["route"], each["status"]): each["count"] for each in requests}
+    assert counts == {("/predict", 413): 1, ("/retrain", 403): 1, ("other", 404): 3}
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from ecosight.progress import NullProgress
@@ -22,6 +23,8 @@ from training.checkpoints import CheckpointManager
 from training.devices import make_repeatable
 from training.fitting import FitSettings, fit_head
 
+IMPORTED = keras
+"""With TensorFlow behind it: what every attempt would import happens once, before the forks."""
 SETTINGS = FitSettings(epochs=24, batch_size=16, scheduler_patience=2, patience=9, learning_rate=0.003)
 
 

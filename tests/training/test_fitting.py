@@ -156,7 +156,7 @@ def test_a_truncated_newest_checkpoint_costs_one_epoch_and_changes_nothing(tmp_p
 def test_killed_with_kill_9_at_random_moments_it_ends_with_the_same_weights_bit_for_bit(tmp_path):
     script = Path(__file__).with_name("interrupted_fit.py")
     ran = subprocess.run(
-        [sys.executable, str(script), str(tmp_path), "3", "20260501"],
+        [sys.executable, str(script), str(tmp_path), "5", "20260501"],
         capture_output=True,
         text=True,
         timeout=120,

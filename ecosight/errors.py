@@ -24,6 +24,7 @@ EcosightError
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "UnreadableMedia",
     "UnsupportedMedia",
     "exit_code",
+    "from_dict",
     "http_status",
 ]
 
@@ -188,3 +190,9 @@ def http_status(error: EcosightError) -> int:
 def exit_code(error: EcosightError) -> int:
     """The command's exit code of an error: the row of its class."""
     return _TABLE[type(error)][1]
+
+
+def from_dict(told: Mapping[str, Any]) -> EcosightError:
+    """The error that ``as_dict`` described, of the class it had; of the root where its code is not known."""
+    kind = next((each for each in _TABLE if each.code == told.get("code")), EcosightError)
+    return kind(told.get("message", "it failed"), hint=told.get("hint", ""), **told.get("context", {}))

@@ -10,39 +10,27 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ecosight.errors import AlreadyRunning, Cancelled, EcosightError
+from ecosight.errors import AlreadyRunning, EcosightError
 from ecosight.ids import new_id
 from ecosight.logs import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from ecosight.ports import Progress
-    from ecosight.state.jobs import Job, JobQueue
+    from ecosight.state.jobs import JobQueue
+    from ecosight.state.retrainings import RetrainingRecord
+    from ecosight.worker import Handler
     from pipeline.wiring import Workbench
 
-__all__ = ["WorkerSupervisor", "handlers", "run_job_here", "run_worker_process"]
+__all__ = ["WorkerSupervisor", "handlers", "run_worker_process", "train_here"]
 
 
-def handlers(bench: Workbench) -> Mapping[str, Callable[[Job, Progress], dict[str, Any]]]:
-    """What this project's workers can do, by the kind of job."""
+def handlers(bench: Workbench) -> Mapping[str, Handler]:
+    """What this project's workers can do, by the kind of job. Nothing heavy is opened before there is a job."""
+    from training.running import KIND, retrain_handler
 
-    def retrain(job: Job, progress: Progress) -> dict[str, Any]:
-        from training.retraining import run_retraining
-
-        payload = job.payload
-        record = run_retraining(
-            bench.retraining,
-            job_id=job.id,
-            reason=payload.get("reason", "manual"),
-            epochs=payload.get("epochs"),
-            min_accuracy=payload.get("min_accuracy"),
-            last_attempt=job.attempt >= job.max_attempts,
-            progress=progress,
-        )
-        return record.as_dict()
-
-    return {"retrain": retrain}
+    return {KIND: lambda job, progress: retrain_handler(bench.retraining)(job, progress)}
 
 
 def run_worker_process(bench: Workbench, *, once: bool) -> int:
@@ -56,56 +44,32 @@ def run_worker_process(bench: Workbench, *, once: bool) -> int:
     return 0
 
 
-def run_job_here(bench: Workbench, kind: str, payload: dict[str, Any], *, progress: Progress) -> dict[str, Any]:
-    """Queue a job and see it through in this process; a worker that was faster is followed instead.
+def train_here(bench: Workbench, payload: dict[str, Any], *, progress: Progress) -> RetrainingRecord:
+    """Queue a training and see it through in this process; one that a dead worker left behind is gone on with.
 
-    A job of this kind that was left behind by a dead worker is gone on with, in place of a new one.
-
-    Returns: the job's result.
-    Raises: AlreadyRunning: a living worker has one of this kind. EcosightError: what the job failed with.
+    Raises: AlreadyRunning: a living worker has one. EcosightError: what the training failed with.
     """
-    from ecosight.worker import run_worker
+    from training.running import run_here
 
     try:
-        job_id = bench.jobs.enqueue(kind, payload, exclusive=True).id
+        return run_here(bench.retraining, bench.jobs, payload, progress=progress)
     except AlreadyRunning as running:
-        job_id = _left_behind(bench, running)
-    while True:
-        run_worker(bench.jobs, handlers(bench), once=True, stop=threading.Event(), progress=progress)
-        job = bench.jobs.get(job_id)
-        if job.status == "succeeded":
-            return dict(job.result or {})
-        if job.status in ("failed", "cancelled"):
-            raise _error_of(job)
-        bench.clock.sleep(0.5)
+        _await_a_dead_worker(bench, running)
+        return run_here(bench.retraining, bench.jobs, payload, progress=progress)
 
 
-def _left_behind(bench: Workbench, running: AlreadyRunning) -> str:
-    """The unfinished job's id once its worker is known to be dead: its lease ran out and was not renewed."""
+def _await_a_dead_worker(bench: Workbench, running: AlreadyRunning) -> None:
+    """Return once the job's lease ran out. Raises what it was given: the lease was renewed, its worker lives."""
     job_id = str(running.context["running_id"])
     print(f"job {job_id} is unfinished; waiting to see whether its worker lives", file=sys.stderr)
     first = bench.jobs.get(job_id)
     while True:
         job = bench.jobs.get(job_id)
         if job.status != "running" or job.lease_until is None or job.lease_until < bench.clock.now():
-            return job_id
+            return
         if job.lease_until != first.lease_until:
             raise running
         bench.clock.sleep(0.2)
-
-
-def _error_of(job: Job) -> EcosightError:
-    """The error that a job's row describes, with the class it had when it was raised."""
-    from ecosight import errors
-
-    if job.status == "cancelled":
-        return Cancelled(f"job {job.id} was cancelled")
-    told = job.error or {}
-    for name in errors.__all__:
-        found = getattr(errors, name)
-        if isinstance(found, type) and issubclass(found, EcosightError) and found.code == told.get("code"):
-            return found(told.get("message", ""), hint=told.get("hint", ""), job_id=job.id)
-    return EcosightError(told.get("message", f"job {job.id} failed"), hint=told.get("hint", ""), job_id=job.id)
 
 
 class WorkerSupervisor:

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ecosight import errors
-from ecosight.errors import Cancelled, Conflict, EcosightError, InputError, NotEnoughData, NotFound, Refused
+from ecosight.errors import Cancelled, Conflict, EcosightError, InputError, NotEnoughData, NotFound, Refused, from_dict
 from ecosight.logs import get_logger
 from ecosight.ports import Progress
 from ecosight.progress import NullProgress
@@ -245,15 +244,6 @@ def _recorded(parts: RetrainingParts, job_id: str) -> RetrainingRecord | None:
 
 def _told_again(record: RetrainingRecord) -> RetrainingRecord:
     """The record of a finished job; the error of a failed one, with the class it had."""
-    if record.verdict != "failed":
-        return record
-    told = {
-        "code": "error",
-        "message": f"job {record.job_id} failed",
-        "hint": "",
-        "context": {},
-        **(record.error or {}),
-    }
-    tree = [each for name in errors.__all__ if isinstance(each := getattr(errors, name), type)]
-    kind = next((each for each in tree if issubclass(each, EcosightError) and each.code == told["code"]), EcosightError)
-    raise kind(told["message"], hint=told["hint"], **told["context"])
+    if record.verdict == "failed":
+        raise from_dict(record.error or {"message": f"job {record.job_id} failed"})
+    return record

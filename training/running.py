@@ -11,17 +11,37 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ecosight.config import Config
-from ecosight.errors import AlreadyRunning, InvalidInput
+from ecosight.errors import AlreadyRunning, InvalidInput, from_dict
 from ecosight.ports import Progress
 from training.parts import RetrainingParts
 
 if TYPE_CHECKING:
     from ecosight.state.jobs import Job, JobQueue
     from ecosight.state.retrainings import RetrainingRecord
+    from ecosight.worker import Handler
 
-__all__ = ["KIND", "run_here", "with_training", "with_yamnet"]
+__all__ = ["KIND", "retrain_handler", "run_here", "with_training", "with_yamnet"]
 
 KIND = "retrain"
+
+
+def retrain_handler(parts: RetrainingParts) -> Handler:
+    """What a worker does with a job of this kind; its result is the history's row."""
+
+    def handler(job: Job, progress: Progress) -> dict[str, Any]:
+        from training.retraining import run_retraining
+
+        asked = {key: job.payload[key] for key in ("epochs", "min_accuracy", "dataset") if key in job.payload}
+        return run_retraining(
+            parts,
+            job_id=job.id,
+            reason=job.payload.get("reason", "manual"),
+            last_attempt=job.attempt >= job.max_attempts,
+            progress=progress,
+            **asked,
+        ).as_dict()
+
+    return handler
 
 
 def run_here(
@@ -36,38 +56,19 @@ def run_here(
     Raises: AlreadyRunning: another process is at it. As ``run_retraining``.
     """
     from ecosight.worker import run_worker
-    from training.retraining import run_retraining
 
     job_id = _queued(parts, jobs, payload)
-    outcome: list[RetrainingRecord | Exception] = []
-
-    def handler(job: Job, beat: Progress) -> dict[str, Any]:
-        asked = {key: job.payload[key] for key in ("epochs", "min_accuracy", "dataset") if key in job.payload}
-        try:
-            record = run_retraining(
-                parts,
-                job_id=job.id,
-                reason=job.payload.get("reason", "manual"),
-                last_attempt=job.attempt >= job.max_attempts,
-                progress=beat,
-                **asked,
-            )
-        except Exception as error:
-            outcome[:] = [error]
-            raise
-        outcome[:] = [record]
-        return {"verdict": record.verdict, "model_version": record.model_version, "run_id": record.run_id}
-
-    run_worker(jobs, {KIND: handler}, once=True, stop=threading.Event(), progress=progress)
-    if not outcome:
+    run_worker(jobs, {KIND: retrain_handler(parts)}, once=True, stop=threading.Event(), progress=progress)
+    job = jobs.get(job_id)
+    if not job.finished:
         raise AlreadyRunning(
             f"another worker took the training {job_id}",
             hint="Look at its job, then at the history.",
             running_id=job_id,
         )
-    if isinstance(outcome[0], Exception):
-        raise outcome[0]
-    return outcome[0]
+    if job.status != "succeeded":
+        raise from_dict(job.error or {"code": "cancelled", "message": f"job {job_id} was cancelled"})
+    return next(record for record in parts.retrainings.history() if record.job_id == job_id)
 
 
 def with_training(config: Config, changes: Mapping[str, Any]) -> Config:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pipeline.console import DryRun, JsonOutput, print_result, print_table, workbench
+
+if TYPE_CHECKING:
+    from pipeline.wiring import Workbench
 
 retrain_app = typer.Typer(help="Check whether to retrain, retrain, or see when it is due.", no_args_is_help=True)
 
@@ -120,12 +123,12 @@ def history(context: typer.Context, as_json: JsonOutput = False) -> None:
         print("nothing was trained yet; `ecosight train` trains the first model")
 
 
-def follow_training(bench: Any, payload: dict[str, Any], *, as_json: bool) -> None:
-    """Queue one training, see it through in this process or follow the worker that took it, print its record."""
+def follow_training(bench: Workbench, payload: dict[str, Any], *, as_json: bool) -> None:
+    """Queue one training, see it through in this process, and print its record."""
     from ecosight.progress import terminal_progress
-    from pipeline.work import run_job_here
+    from pipeline.work import train_here
 
-    record = run_job_here(bench, "retrain", payload, progress=terminal_progress())
+    record = train_here(bench, payload, progress=terminal_progress()).as_dict()
     accuracy = record.get("accuracy")
     lines = [
         f"model {record.get('model_version')} on {record['dataset']}: {record['verdict']}"

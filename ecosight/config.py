@@ -11,7 +11,7 @@ import difflib
 import os
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 import yaml
@@ -198,24 +198,30 @@ class TrainingSection(_Section):
     """Optimizer."""
     weight_decay: float = Field(0.0, ge=0)
     """Decoupled weight decay (adamw)."""
-    scheduler: Literal["plateau", "cosine", "none"] = "plateau"
+    scheduler: Literal["plateau", "cosine", "none"] = "cosine"
     """How the learning rate falls."""
     scheduler_patience: int = Field(7, ge=1)
     """Epochs without improvement before the plateau schedule lowers the rate."""
     early_stopping: bool = True
     """Whether training stops when validation no longer improves."""
-    patience: int = Field(15, ge=1)
+    patience: int = Field(30, ge=1)
     """Epochs without improvement before training stops."""
-    hidden_units: list[int] = [512, 256, 128, 64]
-    """Widths of the head's hidden layers."""
-    dropout: list[float] = [0.5, 0.4, 0.3, 0.2]
-    """Dropout after each hidden layer."""
+    hidden_units: list[int] | None = None
+    """Widths of the head's hidden layers; default: 512, 256, 128, 64 from 1,000 training samples on, below that 512."""
+    dropout: list[float] | None = None
+    """Dropout after each hidden layer; default: 0.5, 0.4, 0.3, 0.2, or 0.5. Given together with the widths."""
     num_gpus: int = Field(0, ge=0)
     """GPUs to train on; 0 takes the CPU."""
     mixed_precision: bool = False
     """Whether to compute in 16 bits where that is safe."""
     gradient_accumulation: int = Field(1, ge=1)
     """Batches whose gradients are added before one step of the optimizer."""
+
+    @model_validator(mode="after")
+    def _layers_fit(self) -> Self:
+        if len(self.hidden_units or []) != len(self.dropout or []):
+            raise ValueError("hidden_units and dropout need one value each for every hidden layer")
+        return self
 
 
 class TuningSection(_Section):

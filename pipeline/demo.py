@@ -102,7 +102,7 @@ def _write_config(folder: Path, group_pattern: str) -> Path:
         "project": {"name": "demo", "root": str(folder / "project"), "modality": MODALITY},
         "sound": {"embedder": "logmel"},
         "dataset": {"group_pattern": group_pattern},
-        "training": {"epochs": 60, "patience": 12, "batch_size": 16},
+        "training": {"epochs": 60, "batch_size": 16},
         "retraining": {"min_new_samples": THRESHOLD},
         "serving": {"poll_seconds": 0.3},
     }

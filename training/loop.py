@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["TrainLoop", "adapt_normalization", "logits_of"]
 
 NORMALIZATION = "normalization"
-VARIANCE_FLOOR = 0.01
+VARIANCE_FLOOR = 1.0
 CHUNK = 4096
 
 
@@ -139,8 +139,9 @@ class TrainLoop:
 def adapt_normalization(model: Any, x_train: NDArray[np.float32]) -> None:
     """Fit the model's layer ``normalization`` on the training part.
 
-    A feature that (almost) never varies there gets the variance floor of a hundredth of the mean variance: divided by
-    its own tiny deviation, the first recording in which it does vary would outweigh everything else.
+    A feature that varies less than features do on average is scaled by that average, not by its own deviation:
+    else the rare features of a ReLU embedding, which tell the least, would count as much as all others, and one that
+    never varied in training would outweigh everything the first time it does.
     """
     import numpy as np
 

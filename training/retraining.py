@@ -13,7 +13,7 @@ from ecosight.progress import NullProgress
 from training.candidate import Candidate, check_enough, make_candidate
 from training.parts import RetrainingParts, open_parts
 from training.plan import Plan, WorkFolder
-from training.settings import FitSettings
+from training.settings import FitSettings, head_options
 from training.trigger import TriggerDecision, check_trigger, decide_trigger, look_at_trigger
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def _plan(parts: RetrainingParts, wish: _Wish) -> Plan:
         new_samples=_new_samples(parts, version),
         embedder={"name": embedder.name, "digest": embedder.digest},
         settings=FitSettings.from_config(config, epochs=wish.epochs),
-        head={"hidden_units": list(config.training.hidden_units), "dropout": list(config.training.dropout)},
+        head=head_options(config, len(version.part("train"))),
         seed=config.project.seed,
         min_accuracy=config.retraining.min_accuracy if wish.min_accuracy is None else wish.min_accuracy,
         trigger=trigger.as_dict(),

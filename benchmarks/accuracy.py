@@ -30,6 +30,8 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=0, help="FSDD: most clips of one digit and speaker; 0 takes all.")
     parser.add_argument("--seed", default="7")
     arguments = parser.parse_args()
+    if not DATA.name:
+        parser.error("set ECOSIGHT_DATA to the folder with audio/ and yamnet/")
     rows = _esc10() if arguments.which == "esc10" else _fsdd(arguments.most)
     held = arguments.fold if arguments.which == "esc10" else arguments.speaker
     with tempfile.TemporaryDirectory() as folder:

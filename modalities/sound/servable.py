@@ -132,7 +132,7 @@ def _description(
     return {
         "modality": "sound",
         "labels": list(labels),
-        "embedder": {"name": embedder.name, "digest": embedder.digest},
+        "embedder": {"name": embedder.name, "digest": embedder.digest, "note": embedder.note},
         "temperature": float(temperature),
         "sample_rate_hz": runtime.SAMPLE_RATE_HZ,
         "input": {

@@ -26,6 +26,8 @@ class SoundEmbedder:
     """
 
     name: str
+    note: str
+    """What it is, in a few words, shown beside its name wherever a model is described."""
     dimension: int
 
     def __init__(self, limits: SoundSection) -> None:

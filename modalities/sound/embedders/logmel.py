@@ -23,6 +23,7 @@ class LogMelEmbedder(SoundEmbedder):
     """Mean, standard deviation and mean absolute step from frame to frame of the 64 log-mel bands: 192 values."""
 
     name = "logmel"
+    note = "no pretrained weights"
     dimension = 3 * MELS
 
     def __init__(self, config: Config) -> None:

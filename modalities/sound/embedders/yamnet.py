@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ecosight.config import Config
 from ecosight.errors import Refused, Unavailable
-from ecosight.logs import get_logger
+from ecosight.logs import get_logger, native_stderr_held_back
 from modalities.sound.embedders.base import SoundEmbedder
 from modalities.sound.graph import GRAPH_VERSION, embedder_graph
 from modalities.sound.runtime import SAMPLE_RATE_HZ, open_session, session_runner
@@ -38,6 +38,7 @@ class YamnetEmbedder(SoundEmbedder):
     """
 
     name = "yamnet"
+    note = "pretrained on AudioSet"
     dimension = 1024
 
     def __init__(self, config: Config) -> None:
@@ -91,7 +92,8 @@ class YamnetEmbedder(SoundEmbedder):
 
     @cached_property
     def _saved_model(self) -> Any:
-        import tensorflow as tf
+        with native_stderr_held_back():
+            import tensorflow as tf
 
         try:
             return tf.saved_model.load(str(self._folder))

@@ -9,6 +9,7 @@ from anyio import to_thread
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
@@ -22,7 +23,7 @@ from serving.parts import ServingParts
 from serving.routes.learning import learning_routes
 from serving.routes.predicting import predicting_routes
 from serving.routes.watching import watching_routes
-from serving.security import Guard
+from serving.security import DOCS_FILES, Guard
 
 __all__ = ["create_app"]
 
@@ -50,7 +51,15 @@ def create_app(parts: ServingParts, *, environ: Mapping[str, str] | None = None)
         finally:
             await to_thread.run_sync(assembly.stop)
 
-    app = FastAPI(title="EcoSight", version=__version__, description=_ABOUT, lifespan=lifespan, redoc_url=None)
+    # Its pages load nothing from elsewhere: /docs also works where there is no network.
+    app = FastAPIOffline(
+        title="EcoSight",
+        version=__version__,
+        description=_ABOUT,
+        lifespan=lifespan,
+        redoc_url=None,
+        static_url=DOCS_FILES,
+    )
     app.state.assembly = assembly
     app.add_exception_handler(EcosightError, on_ecosight_error)
     app.add_exception_handler(HTTPException, on_http_exception)

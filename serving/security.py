@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from ecosight.config import Config
 from ecosight.errors import ConfigError, EcosightError, Forbidden, Unauthenticated
 
-__all__ = ["KEYS_VARIABLE", "ROLES", "ApiKeys", "Guard", "check_binding", "is_loopback"]
+__all__ = ["DOCS_FILES", "KEYS_VARIABLE", "ROLES", "ApiKeys", "Guard", "check_binding", "is_loopback"]
 
 KEYS_VARIABLE = "ECOSIGHT_API_KEYS"
 ROLES = ("predict", "upload", "operate")
@@ -32,7 +32,11 @@ _NEEDS = {
     ("POST", "/retrain"): "operate",
 }
 # Hold nothing but the description of the interface; a browser cannot send a key for them.
-_OPEN_PATHS = frozenset({"/", "/docs", "/openapi.json", "/docs/oauth2-redirect", "/favicon.ico"})
+DOCS_FILES = "/docs/files"
+_OPEN_PATHS = frozenset(
+    {"/", "/docs", "/openapi.json", "/docs/oauth2-redirect", "/favicon.ico"}
+    | {f"{DOCS_FILES}/{name}" for name in ("swagger-ui-bundle.js", "swagger-ui.css", "favicon.png")}
+)
 _HEALTH_PATHS = frozenset({"/health", "/health/live", "/health/ready"})
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 

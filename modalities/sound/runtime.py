@@ -23,6 +23,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,11 +77,19 @@ class SoundModel:
 
 
 class Runner:
-    """Cuts clips into calls of an engine and joins the answers. Thread-safe where the engine is."""
+    """Cuts clips into calls of an engine and joins the answers. Thread-safe where the engine is.
 
-    def __init__(self, call: Call, dimension: int) -> None:
+    Args:
+        dimension: of the embeddings.
+        threads: clips that are computed side by side, each by calls that use one thread. Threads inside a call
+            would wait for each other at every layer, the longer the more decoding takes their cores.
+    """
+
+    def __init__(self, call: Call, dimension: int, *, threads: int = 1) -> None:
         self._call = call
         self._dimension = dimension
+        self._threads = threads
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="inference") if threads > 1 else None
         # A window of digital silence always gives the same embedding: computed once, here.
         quiet = _Plan([np.zeros(PATCH_SAMPLES, np.float32)], skip_silence=False)
         self._silence = self._run(quiet, np.zeros((1, dimension), np.float32), "clip_embeddings")
@@ -90,6 +99,16 @@ class Runner:
 
         Input: 1-D float32 waveforms at 16 kHz of any length above 0.
         """
+        if self._pool is None or len(clips) < 2:
+            return self._answer(clips, output)
+        shares = _shares(clips, self._threads)
+        answers = self._pool.map(lambda share: self._answer([clips[index] for index in share], output), shares)
+        joined = np.concatenate(list(answers))
+        result = np.empty_like(joined)
+        result[np.concatenate(shares)] = joined
+        return result
+
+    def _answer(self, clips: Sequence[Floats], output: str) -> Floats:
         plan = _Plan(clips, skip_silence=True)
         return self._run(plan, plan.silent_share[:, None] * self._silence, output)
 
@@ -102,19 +121,12 @@ class Runner:
         return result
 
 
-def open_session(graph: bytes | Path, *, threads: int | None = None) -> onnxruntime.InferenceSession:
-    """An ONNX Runtime session for a graph of this format.
-
-    Args:
-        threads: of one inference call; None: ``ECOSIGHT_INFERENCE_THREADS``, else one for each core we may use.
-    """
+def open_session(graph: bytes | Path) -> onnxruntime.InferenceSession:
+    """An ONNX Runtime session for a graph of this format, whose calls use the thread that makes them."""
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or usable_threads()
+    options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    # Threads that spin while they wait take the cores from decoding.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     # Shapes differ from call to call, so remembered memory patterns would only pile up.
     options.enable_mem_pattern = False
     source = graph if isinstance(graph, bytes) else str(graph)
@@ -132,10 +144,10 @@ def session_call(session: onnxruntime.InferenceSession) -> Call:
     return call
 
 
-def session_runner(session: onnxruntime.InferenceSession) -> Runner:
+def session_runner(session: onnxruntime.InferenceSession, *, threads: int = 1) -> Runner:
     """A runner over a session."""
     dimension = next(each.shape[1] for each in session.get_inputs() if each.name == "carried")
-    return Runner(session_call(session), int(dimension))
+    return Runner(session_call(session), int(dimension), threads=threads)
 
 
 def usable_threads() -> int:
@@ -147,15 +159,30 @@ def usable_threads() -> int:
 
 
 def load(folder: str | Path, *, threads: int | None = None) -> SoundModel:
-    """Open the artifact in a folder with ONNX Runtime."""
+    """Open the artifact in a folder with ONNX Runtime.
+
+    Args:
+        threads: None: ``ECOSIGHT_INFERENCE_THREADS``, else one for each core that we may use.
+    """
     description = json.loads((Path(folder) / "servable.json").read_text("utf-8"))
-    session = open_session(Path(folder) / "model.onnx", threads=threads)
-    return SoundModel(session_runner(session), description)
+    session = open_session(Path(folder) / "model.onnx")
+    return SoundModel(session_runner(session, threads=threads or usable_threads()), description)
 
 
 def patch_count(samples: int) -> int:
     """Patches of a clip: YAMNet pads it to one window, then to whole hops."""
     return 1 + max(0, -(-(samples - PATCH_SAMPLES) // PATCH_HOP))
+
+
+def _shares(clips: Sequence[Floats], count: int) -> list[list[int]]:
+    """Indices of clips, dealt into at most ``count`` shares of about the same length: the longest first."""
+    shares: list[list[int]] = [[] for _ in range(min(count, len(clips)))]
+    load = [0] * len(shares)
+    for index in sorted(range(len(clips)), key=lambda index: -len(clips[index])):
+        least = load.index(min(load))
+        shares[least].append(index)
+        load[least] += patch_count(len(clips[index]))
+    return shares
 
 
 @dataclass(frozen=True, slots=True)

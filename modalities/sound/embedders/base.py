@@ -49,8 +49,7 @@ class SoundEmbedder:
 
     @cached_property
     def _runner(self) -> Runner:
-        # One thread a call: the calls themselves are parallel, and never wait for each other.
-        return session_runner(open_session(self.graph, threads=1))
+        return session_runner(open_session(self.graph))
 
     def embed(self, samples: Sequence[bytes]) -> NDArray[np.float32]:
         """Embeddings of raw files, float32 (n, dimension). Raises InputError: a sample cannot be read.

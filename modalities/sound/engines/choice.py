@@ -14,7 +14,7 @@ from ecosight.errors import NotFound, Refused, Unavailable
 from ecosight.logs import get_logger
 from ecosight.values import ParityReport
 from modalities.sound.engines import onnx_runtime, openvino
-from modalities.sound.runtime import Runner
+from modalities.sound.runtime import Runner, usable_threads
 
 __all__ = ["ENGINES", "Engine", "Examples", "Opened", "compare", "open_engine"]
 
@@ -32,7 +32,7 @@ class Engine:
 
     name: str
     tolerance: float
-    open: Callable[[Path, int | None], Runner]
+    open: Callable[[Path, int], Runner]
 
 
 ENGINES = {
@@ -96,7 +96,7 @@ def compare(reference: Floats, answers: Floats, *, engine: Engine) -> ParityRepo
 
 
 def _open(engine: Engine, model: Path, examples: Examples, threads: int | None) -> Opened:
-    runner = engine.open(model, threads)
+    runner = engine.open(model, threads or usable_threads())
     report = compare(examples.probabilities, runner.run(examples.waveforms, "probabilities"), engine=engine)
     if not report.passed:
         raise Refused(

@@ -9,6 +9,6 @@ from modalities.sound.runtime import Runner, open_session, session_runner
 __all__ = ["open_runner"]
 
 
-def open_runner(model: Path, threads: int | None) -> Runner:
+def open_runner(model: Path, threads: int) -> Runner:
     """The whole graph in one session."""
-    return session_runner(open_session(model, threads=threads))
+    return session_runner(open_session(model), threads=threads)

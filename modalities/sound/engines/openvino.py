@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecosight.errors import Unavailable
-from modalities.sound.runtime import PATCHES_PER_CALL, Call, Runner, open_session, usable_threads
+from modalities.sound.runtime import PATCHES_PER_CALL, Call, Runner, open_session
 
 __all__ = ["open_bfloat16", "open_float32"]
 
@@ -25,17 +25,17 @@ _SIZES = [size for size in (1, 2, 4, 6, 8, 10, 12, 16, 20, 24, 28, 32, 40, 48, 5
 """Batches are filled up to one of these: OpenVINO prepares itself anew for every shape it meets (5 to 20 ms)."""
 
 
-def open_float32(model: Path, threads: int | None) -> Runner:
+def open_float32(model: Path, threads: int) -> Runner:
     """The body in 32 bits."""
     return _open(model, threads, "f32")
 
 
-def open_bfloat16(model: Path, threads: int | None) -> Runner:
+def open_bfloat16(model: Path, threads: int) -> Runner:
     """The body in bfloat16. Raises: Unavailable: this processor has no instructions for it."""
     return _open(model, threads, "bf16")
 
 
-def _open(model: Path, threads: int | None, precision: str) -> Runner:
+def _open(model: Path, threads: int, precision: str) -> Runner:
     if find_spec("openvino") is None:
         raise Unavailable("OpenVINO is not installed", hint='Install it: pip install "ecosight[openvino]".')
     import onnx
@@ -44,22 +44,21 @@ def _open(model: Path, threads: int | None, precision: str) -> Runner:
     core = openvino.Core()
     if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         raise Unavailable("this processor does not compute in bfloat16", hint="Use serving.engine: default.")
-    count = threads or usable_threads()
     whole = onnx.load(str(model))
     carried = next(each for each in whole.graph.input if each.name == "carried")
     dimension = carried.type.tensor_type.shape.dim[1].dim_value
-    front = open_session(_part(whole, ["waveform", "patch_start"], ["patches"]), threads=count)
+    front = open_session(_part(whole, ["waveform", "patch_start"], ["patches"]))
     outputs = [each.name for each in whole.graph.output]
-    back = open_session(_part(whole, ["embeddings", "clip_weights", "carried"], outputs), threads=1)
+    back = open_session(_part(whole, ["embeddings", "clip_weights", "carried"], outputs))
     settings = {
         "INFERENCE_PRECISION_HINT": precision,
-        "INFERENCE_NUM_THREADS": count,
-        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_NUM_THREADS": threads,
+        "NUM_STREAMS": threads,  # so a call uses one thread, as with the other engines
         "ENABLE_CPU_PINNING": False,  # decoding moves over the same cores
     }
     serialised = _part(whole, ["patches"], ["embeddings"])
     body = _Body(core.compile_model(core.read_model(serialised), "CPU", settings))
-    return Runner(_call(front, body, back), dimension)
+    return Runner(_call(front, body, back), dimension, threads=threads)
 
 
 def _call(front: Any, body: _Body, back: Any) -> Call:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 
@@ -179,3 +180,12 @@ def test_openapi_describes_forms_errors_and_examples(serve):
         assert schema == {"$ref": "#/components/schemas/ErrorAnswer"}
     assert "HTTPValidationError" not in described["components"]["schemas"]
     assert described["components"]["schemas"]["PredictAnswer"]["properties"]["predicted_class"]["examples"]
+
+
+def test_the_interface_page_loads_nothing_from_elsewhere(serve) -> None:
+    server = serve()
+    page = server.http.get("/docs").text
+    files = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert len(files) == 3
+    assert all(file.startswith("/docs/files/") for file in files)
+    assert {server.http.get(file).status_code for file in files} == {200}

@@ -65,6 +65,14 @@ def test_calls_add_up_to_the_mean_over_each_clip(clips: list[NDArray[np.float32]
     assert max(witness.patches) <= PATCHES_PER_CALL
 
 
+def test_clips_side_by_side_keep_their_order() -> None:
+    given = [tone(seconds, 16_000) for seconds in (0.2, 4.0, 1.0, 9.0, 0.5, 2.5, 0.1)]
+    runner = Runner(Witness(), 3, threads=3)
+    expected = np.stack([plain(clip) for clip in given])
+    np.testing.assert_allclose(runner.run(given, "clip_embeddings"), expected, atol=1e-5)
+    np.testing.assert_allclose(runner.run(given[:2], "clip_embeddings"), expected[:2], atol=1e-5)
+
+
 def test_silent_windows_are_computed_once_for_all() -> None:
     witness = Witness()
     runner = Runner(witness, 3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -19,7 +20,7 @@ __all__ = ["SoundEmbedder"]
 BATCH_CLIPS = 8
 
 
-class SoundEmbedder:
+class SoundEmbedder(ABC):
     """Turns raw sound files into clip embeddings: the mean over a clip's patches. Thread-safe.
 
     A plug-in gives the ``graph`` that does the work, and ``reference``: the same thing computed another way.
@@ -33,14 +34,14 @@ class SoundEmbedder:
     def __init__(self, limits: SoundSection) -> None:
         self._limits = limits
 
-    @cached_property
+    @property
+    @abstractmethod
     def graph(self) -> bytes:
-        """The serialised ONNX graph from waveforms to clip embeddings; its format is told in ``runtime``."""
-        raise NotImplementedError
+        """The serialised ONNX graph from waveforms to clip embeddings, made once; its format is told in ``runtime``."""
 
+    @abstractmethod
     def reference(self, waveform: NDArray[np.float32]) -> NDArray[np.float32]:
         """The clip embedding of one 16 kHz waveform, float32 (dimension,), by a way that does not use the graph."""
-        raise NotImplementedError
 
     @cached_property
     def digest(self) -> str:

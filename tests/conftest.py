@@ -54,16 +54,10 @@ def postgres_server() -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture(scope="session")
-def postgres_url(postgres_server: str) -> str:
-    """One empty PostgreSQL database for the whole session."""
-    return _create_postgres(postgres_server)
-
-
 @pytest.fixture
-def fresh_postgres_url(postgres_server: str) -> str:
-    """An empty PostgreSQL database of this test's own."""
-    return _create_postgres(postgres_server, "template0")
+def postgres_url(postgres_server: str) -> str:
+    """An empty PostgreSQL database of this test's own: MLflow and EcoSight both have a table ``jobs``."""
+    return _create_postgres(postgres_server)
 
 
 @pytest.fixture(scope="session")

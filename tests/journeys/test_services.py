@@ -52,12 +52,12 @@ def mlflow_server(tmp_path: Path) -> Iterator[str]:
 def test_the_same_commands_run_on_postgresql_s3_and_an_mlflow_server(
     project: Project,
     serve: Callable[[], Server],
-    fresh_postgres_url: str,
+    postgres_url: str,
     s3_endpoint: str,
     mlflow_server: str,
 ) -> None:
     project.environment |= {
-        "ECOSIGHT__DATABASE__URL": fresh_postgres_url,
+        "ECOSIGHT__DATABASE__URL": postgres_url,
         "ECOSIGHT__STORAGE__BACKEND": "s3",
         "ECOSIGHT__STORAGE__S3_BUCKET": "ecosight-tests",
         "ECOSIGHT__STORAGE__S3_ENDPOINT_URL": s3_endpoint,

@@ -25,7 +25,7 @@ class SoundModality:
     """
 
     name = "sound"
-    extensions = frozenset({".wav", ".mp3", ".ogg", ".oga", ".flac"})
+    extensions = frozenset({".wav", ".mp3", ".ogg", ".oga", ".opus", ".flac"})
 
     def __init__(self, config: Config) -> None:
         self._config = config

@@ -55,8 +55,7 @@ class SoundEmbedder(ABC):
     def embed(self, samples: Sequence[bytes]) -> NDArray[np.float32]:
         """Embeddings of raw files, float32 (n, dimension). Raises InputError: a sample cannot be read.
 
-        Each thread decodes some files and computes them, so decoding and the graph share all cores evenly
-        (measured: 10% more clips a second than decoding threads that feed one graph on all cores).
+        Each thread decodes some files and computes them, so all cores are busy and no thread waits for another.
         """
         batches = [samples[start : start + BATCH_CLIPS] for start in range(0, len(samples), BATCH_CLIPS)]
         if not batches:

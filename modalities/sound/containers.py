@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ecosight.errors import UnreadableMedia, UnsupportedMedia
 from modalities.sound.mpeg import MpegFault, looks_like_mpeg, walk_mpeg
 
-__all__ = ["Header", "read_header"]
+__all__ = ["Header", "VorbisExtent", "ogg_checksum", "read_header"]
 
 KNOWN = "Send wav, mp3, ogg or flac; `ffmpeg -i FILE out.wav` converts most other things."
 
@@ -28,6 +28,7 @@ class Header:
         frames: samples of each channel that must come out at least; None where the file does not say.
         any_rate: the decoder chooses the sample rate that comes out (Opus).
         pcm_md5: FLAC's checksum of the samples, and bits_per_sample to compute it; None elsewhere.
+        vorbis: what the pages of Ogg Vorbis say; None elsewhere.
     """
 
     media_type: str
@@ -37,6 +38,20 @@ class Header:
     any_rate: bool = False
     pcm_md5: bytes | None = None
     bits_per_sample: int = 0
+    vorbis: VorbisExtent | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VorbisExtent:
+    """How much sound an Ogg Vorbis file holds.
+
+    Attributes:
+        end: position of the last page: samples of each channel from the beginning.
+        most_frames: more samples of each channel than this cannot come out, whatever the positions say.
+    """
+
+    end: int
+    most_frames: int
 
 
 def read_header(data: bytes, *, max_seconds: float) -> Header:
@@ -159,7 +174,7 @@ _FIRST_PAGE, _LAST_PAGE = 2, 4
 
 def _ogg(data: bytes) -> Header:
     rate, channels, delay = _ogg_codec(data)
-    at = number = position = 0
+    at = number = position = packets = 0
     serial, flags = data[14:18], 0
     while at < len(data):
         page = _ogg_page(data, at)
@@ -167,6 +182,8 @@ def _ogg(data: bytes) -> Header:
         if not page:
             raise broken(second, "what follows is no whole page of it")
         length, flags, granule, mine, sequence = page
+        lacing = data[at + 27 : at + 27 + data[at + 26]]
+        packets += len(lacing) - lacing.count(255)  # 255: the packet goes on
         if mine != serial or (flags & _FIRST_PAGE and at):
             raise UnsupportedMedia("the Ogg file holds several streams", hint="Send one recording a file.")
         if sequence != number:
@@ -177,8 +194,22 @@ def _ogg(data: bytes) -> Header:
             raise contradictory("it has hundreds of thousands of pages")
     if not flags & _LAST_PAGE:
         raise broken(max(0, position - delay) / rate, "its end is missing")
-    opus = b"OpusHead" in data[:100]
-    return Header(media_type="audio/ogg", sample_rate_hz=rate, channels=channels, frames=None, any_rate=opus)
+    return Header(
+        media_type="audio/ogg",
+        sample_rate_hz=rate,
+        channels=channels,
+        frames=None,
+        any_rate=b"OpusHead" in data[:100],
+        vorbis=_vorbis_extent(data, position, packets),
+    )
+
+
+def _vorbis_extent(data: bytes, end: int, packets: int) -> VorbisExtent | None:
+    """Blocks overlap by half, so a packet gives half of the longer block at most (Vorbis I, sections 4.2.2, 4.3.8)."""
+    packet = data[27 + data[26] :][:30]
+    if packet[:7] != b"\x01vorbis":
+        return None
+    return VorbisExtent(end, packets * (1 << (packet[28] >> 4)) // 2)
 
 
 def _ogg_codec(data: bytes) -> tuple[int, int, int]:
@@ -208,12 +239,12 @@ def _ogg_page(data: bytes, at: int) -> tuple[int, int, int, bytes, int] | None:
     flags, granule, serial, number, checksum, segments = struct.unpack_from("<Bq4sIIB", data, at + 5)
     length = 27 + segments + sum(data[at + 27 : at + 27 + segments])
     page = data[at : at + length]
-    if len(page) < length or _ogg_checksum(page) != checksum:
+    if len(page) < length or ogg_checksum(page) != checksum:
         return None
     return length, flags, granule, serial, number
 
 
-def _ogg_checksum(page: bytes) -> int:
+def ogg_checksum(page: bytes) -> int:
     """CRC-32 with the bits of bytes and result in the other order than zlib's, begun at 0, checksum field zeroed."""
     blank = page[:22] + bytes(4) + page[26:]
     crc = zlib.crc32(blank.translate(_REVERSED), 0xFFFF_FFFF) ^ 0xFFFF_FFFF

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from ecosight.config import SoundSection
 from ecosight.errors import MediaTooLarge, UnreadableMedia
 from modalities.sound.containers import Header, broken, contradictory, read_header
 from modalities.sound.runtime import SAMPLE_RATE_HZ
+from modalities.sound.vorbis import decode_vorbis
 
 __all__ = ["DECODER_VERSION", "Sound", "decode"]
 
@@ -71,10 +72,17 @@ def decode(data: bytes, limits: SoundSection) -> Sound:
         raise UnreadableMedia("the file is empty", hint="It has 0 bytes; look whether the recorder could write.")
     header = read_header(data, max_seconds=limits.max_seconds)
     _check_header(header, limits)
+    whole = decode_vorbis(data, header)
+    if whole is not None:
+        return _mixed(header, header.sample_rate_hz, [whole], limits)
     with _opened(data, header) as file:
-        mix = _Mix(header, file.samplerate, limits)
-        for block in _blocks(file, data, header):
-            mix.add(block)
+        return _mixed(header, file.samplerate, _blocks(file, data, header), limits)
+
+
+def _mixed(header: Header, rate: int, blocks: Iterable[NDArray[np.float32]], limits: SoundSection) -> Sound:
+    mix = _Mix(header, rate, limits)
+    for block in blocks:
+        mix.add(block)
     return mix.finish()
 
 

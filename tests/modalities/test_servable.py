@@ -214,7 +214,7 @@ def test_an_engine_that_is_not_installed_is_unavailable(
     monkeypatch.setattr(openvino_engine, "find_spec", lambda name: None)
     with pytest.raises(Unavailable) as caught:
         logmel.load_servable(artifact, engine="openvino")
-    assert "ecosight[openvino]" in caught.value.hint
+    assert "ecosight[fast]" in caught.value.hint
     assert logmel.load_servable(artifact, engine="fastest").engine == "onnxruntime"
 
 

@@ -37,7 +37,7 @@ def open_bfloat16(model: Path, threads: int) -> Runner:
 
 def _open(model: Path, threads: int, precision: str) -> Runner:
     if find_spec("openvino") is None:
-        raise Unavailable("OpenVINO is not installed", hint='Install it: pip install "ecosight[openvino]".')
+        raise Unavailable("OpenVINO is not installed", hint='Install it: pip install "ecosight[fast]".')
     import onnx
     import openvino
 

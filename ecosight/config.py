@@ -51,6 +51,8 @@ class SoundSection(_Section):
     """``logmel`` needs no weights; ``yamnet`` needs ``yamnet_model``. Never swapped silently."""
     yamnet_model: str = "https://tfhub.dev/google/yamnet/1"
     """A tensorflow_hub handle, or a folder with a SavedModel."""
+    embedding_precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Arithmetic of YAMNet's layers in training; ``auto``: bfloat16 where OpenVINO and the processor have it."""
     max_bytes: int = Field(64 * 2**20, ge=1)
     """Largest sound file that is read."""
     max_seconds: float = Field(300.0, gt=0)

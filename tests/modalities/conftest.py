@@ -50,12 +50,25 @@ def logmel(tmp_path_factory: pytest.TempPathFactory) -> SoundModality:
 
 
 @pytest.fixture(scope="session")
-def yamnet(tmp_path_factory: pytest.TempPathFactory, audio_data: Path) -> SoundModality:
-    root = tmp_path_factory.mktemp("yamnet")
+def yamnet_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """YAMNet is compiled into it once."""
+    return tmp_path_factory.mktemp("yamnet")
+
+
+@pytest.fixture(scope="session")
+def yamnet(yamnet_root: Path, audio_data: Path) -> SoundModality:
+    return yamnet_in("float32", yamnet_root, audio_data)
+
+
+@pytest.fixture(scope="session")
+def quick_yamnet(yamnet_root: Path, audio_data: Path) -> SoundModality:
+    return yamnet_in("auto", yamnet_root, audio_data)
+
+
+def yamnet_in(precision: str, root: Path, audio_data: Path) -> SoundModality:
     model = str(audio_data / "yamnet" / "saved_model")
-    return SoundModality(
-        Config(project={"root": root}, sound={"embedder": "yamnet", "yamnet_model": model})  # type: ignore[arg-type]
-    )
+    sound = {"embedder": "yamnet", "yamnet_model": model, "embedding_precision": precision}
+    return SoundModality(Config(project={"root": root}, sound=sound))  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="session")

@@ -40,6 +40,12 @@ class TestYamnet(EmbedderConformance):
         return yamnet.embedder()
 
 
+class TestQuickYamnet(EmbedderConformance):
+    @pytest.fixture
+    def embedder(self, quick_yamnet: SoundModality) -> Embedder:
+        return quick_yamnet.embedder()
+
+
 def test_embedders_are_found_by_name(tmp_path: Path) -> None:
     assert {"logmel", "yamnet"} <= set(plugin_names("ecosight.embedders"))
     with pytest.raises(NotFound) as caught:
@@ -71,12 +77,45 @@ def test_a_file_that_cannot_be_read_fails_the_call(logmel: SoundModality, sample
         logmel.embedder().embed([*samples, samples[0][:100]])
 
 
+# -- YAMNet in fewer bits ------------------------------------------------------------------------------
+
+
+def computes_in_bfloat16() -> bool:
+    import openvino
+
+    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def test_the_quick_way_is_bfloat16_where_the_processor_has_it(
+    yamnet: SoundModality, quick_yamnet: SoundModality, real_clips: list[bytes]
+) -> None:
+    exact, quick = yamnet.embedder(), quick_yamnet.embedder()
+    assert isinstance(exact, YamnetEmbedder)
+    assert isinstance(quick, YamnetEmbedder)
+    assert (exact.arithmetic, quick.arithmetic) == ("float32", "bfloat16" if computes_in_bfloat16() else "float32")
+    assert (exact.digest == quick.digest) == (quick.arithmetic == "float32")  # else two caches, never mixed
+    near, expected = quick.embed(real_clips), exact.embed(real_clips)
+    cosine = (near * expected).sum(axis=1) / np.linalg.norm(near, axis=1) / np.linalg.norm(expected, axis=1)
+    assert cosine.min() > 0.999
+
+
+def test_bfloat16_that_was_asked_for_and_cannot_be_had_is_no_silent_float32(
+    yamnet_root: Path, audio_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("modalities.sound.engines.openvino.find_spec", lambda name: None)
+    sound = {"yamnet_model": str(audio_data / "yamnet" / "saved_model")}
+    wanted = YamnetEmbedder(config(yamnet_root, embedding_precision="bfloat16", **sound))
+    with pytest.raises(Unavailable, match="OpenVINO is not installed"):
+        _ = wanted.digest
+    assert YamnetEmbedder(config(yamnet_root, **sound)).arithmetic == "float32"
+
+
 # -- YAMNet: where it comes from -----------------------------------------------------------------------
 
 
-def test_a_second_process_needs_no_tensorflow(yamnet: SoundModality, audio_data: Path) -> None:
-    embedder = yamnet.embedder()
-    root = yamnet._config.project.root
+def test_a_second_process_needs_no_tensorflow(quick_yamnet: SoundModality, audio_data: Path) -> None:
+    embedder = quick_yamnet.embedder()
+    root = quick_yamnet._config.project.root
     code = (
         "import sys, json\nfrom ecosight.config import Config\nfrom modalities.sound import SoundModality\n"
         f"sound = dict(embedder='yamnet', yamnet_model={str(audio_data / 'yamnet' / 'saved_model')!r})\n"
@@ -178,7 +217,8 @@ def write_network(folder: Path, style: str) -> None:
 @pytest.mark.parametrize("style", ["fused", "arithmetic"])
 def test_batch_normalisation_is_folded_into_the_convolutions(style: str, tmp_path: Path, samples: list[bytes]) -> None:
     write_network(tmp_path / "model", style)
-    embedder = YamnetEmbedder(config(tmp_path, yamnet_model=str(tmp_path / "model")))
+    model = str(tmp_path / "model")
+    embedder = YamnetEmbedder(config(tmp_path, yamnet_model=model, embedding_precision="float32"))
     found = embedder.embed(samples[:2])
     expected = np.stack([embedder.reference(decode(data, SoundSection()).waveform) for data in samples[:2]])
     assert np.abs(found - expected).max() < 1e-4 * np.abs(expected).max()

@@ -43,13 +43,20 @@ class SoundEmbedder(ABC):
     def reference(self, waveform: NDArray[np.float32]) -> NDArray[np.float32]:
         """The clip embedding of one 16 kHz waveform, float32 (dimension,), by a way that does not use the graph."""
 
+    @property
+    def arithmetic(self) -> str:
+        """What the graph is computed in: float32, unless a plug-in computes it in fewer bits."""
+        return "float32"
+
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over the graph and the decoder's version."""
-        return hashlib.sha256(f"{self.name} decoder {DECODER_VERSION}\n".encode() + self.graph).hexdigest()
+        """SHA-256 over the graph, the decoder's version and the arithmetic: vectors of another kind never mix."""
+        kind = f"{self.name} decoder {DECODER_VERSION} {self.arithmetic}\n"
+        return hashlib.sha256(kind.encode() + self.graph).hexdigest()
 
     @cached_property
     def _runner(self) -> Runner:
+        """Threads call it side by side."""
         return session_runner(open_session(self.graph))
 
     def embed(self, samples: Sequence[bytes]) -> NDArray[np.float32]:

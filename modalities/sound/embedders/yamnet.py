@@ -20,8 +20,9 @@ from ecosight.config import Config
 from ecosight.errors import Refused, Unavailable
 from ecosight.logs import get_logger, native_stderr_held_back
 from modalities.sound.embedders.base import SoundEmbedder
+from modalities.sound.engines.openvino import open_shared_bfloat16
 from modalities.sound.graph import GRAPH_VERSION, embedder_graph
-from modalities.sound.runtime import SAMPLE_RATE_HZ, open_session, session_runner
+from modalities.sound.runtime import SAMPLE_RATE_HZ, Runner, open_session, session_runner, usable_threads
 
 __all__ = ["YamnetEmbedder"]
 
@@ -29,6 +30,8 @@ COMPILER_VERSION = 1
 """Raise it when the same SavedModel is compiled to another body."""
 TOLERANCE = 1e-3
 """Largest error of the compiled graph, as a share of the largest value; seen: about 3e-6."""
+BFLOAT16_TOLERANCE = 0.03
+"""The same for bfloat16, whose steps are 2^-8 = 0.004."""
 
 
 class YamnetEmbedder(SoundEmbedder):
@@ -44,6 +47,7 @@ class YamnetEmbedder(SoundEmbedder):
     def __init__(self, config: Config) -> None:
         super().__init__(config.sound)
         self._handle = config.sound.yamnet_model
+        self._precision = config.sound.embedding_precision
         self._cache = config.cache_folder / "yamnet"
 
     @cached_property
@@ -60,6 +64,29 @@ class YamnetEmbedder(SoundEmbedder):
             _write(compiled, self._compile())
         _write(note, digest.encode())
         return compiled.read_bytes()
+
+    @property
+    def arithmetic(self) -> str:
+        """Raises: Unavailable: bfloat16 was asked for, and cannot be had."""
+        return "bfloat16" if self._bfloat16 else "float32"
+
+    @cached_property
+    def _runner(self) -> Runner:
+        return self._bfloat16 or session_runner(open_session(self.graph))
+
+    @cached_property
+    def _bfloat16(self) -> Runner | None:
+        """The graph in bfloat16, where that is wanted, possible, and near enough to float32."""
+        if self._precision == "float32":
+            return None
+        try:
+            runner = open_shared_bfloat16(self.graph, usable_threads())
+            _check_closeness(runner, session_runner(open_session(self.graph)))
+        except (Unavailable, Refused):
+            if self._precision == "bfloat16":
+                raise
+            return None
+        return runner
 
     def reference(self, waveform: NDArray[np.float32]) -> NDArray[np.float32]:
         """By TensorFlow, from the SavedModel itself."""
@@ -153,6 +180,18 @@ def _is_address(handle: str) -> bool:
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+
+
+def _check_closeness(runner: Runner, exact: Runner) -> None:
+    answer, expected = (each.run([_probe()], "clip_embeddings")[0] for each in (runner, exact))
+    error = float(np.abs(answer - expected).max() / np.abs(expected).max())
+    if not error <= BFLOAT16_TOLERANCE:
+        raise Refused(
+            f"YAMNet in bfloat16 is off by {error:.2g} of the largest value on this processor",
+            hint="Set sound.embedding_precision: float32.",
+            error=error,
+            tolerance=BFLOAT16_TOLERANCE,
+        )
 
 
 def _probe() -> NDArray[np.float32]:

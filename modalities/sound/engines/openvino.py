@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ecosight.errors import Unavailable
 from modalities.sound.runtime import PATCHES_PER_CALL, Call, Runner, open_session
 
-__all__ = ["open_bfloat16", "open_float32"]
+__all__ = ["open_bfloat16", "open_float32", "open_shared_bfloat16"]
 
 Floats = NDArray[np.float32]
 _SIZES = [size for size in (1, 2, 4, 6, 8, 10, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64) if size <= PATCHES_PER_CALL]
@@ -27,15 +27,27 @@ _SIZES = [size for size in (1, 2, 4, 6, 8, 10, 12, 16, 20, 24, 28, 32, 40, 48, 5
 
 def open_float32(model: Path, threads: int) -> Runner:
     """The body in 32 bits."""
-    return _open(model, threads, "f32")
+    return _open(model.read_bytes(), threads, "f32")
 
 
 def open_bfloat16(model: Path, threads: int) -> Runner:
     """The body in bfloat16. Raises: Unavailable: this processor has no instructions for it."""
-    return _open(model, threads, "bf16")
+    return _open(model.read_bytes(), threads, "bf16")
 
 
-def _open(model: Path, threads: int, precision: str) -> Runner:
+def open_shared_bfloat16(model: bytes, streams: int) -> Runner:
+    """A runner without threads of its own, for ``streams`` threads that call it side by side; else as above."""
+    call, dimension = _open_call(model, streams, "bf16")
+    return Runner(call, dimension)
+
+
+def _open(model: bytes, threads: int, precision: str) -> Runner:
+    call, dimension = _open_call(model, threads, precision)
+    return Runner(call, dimension, threads=threads)
+
+
+def _open_call(model: bytes, threads: int, precision: str) -> tuple[Call, int]:
+    """The engine behind a graph, and the dimension of its embeddings."""
     if find_spec("openvino") is None:
         raise Unavailable("OpenVINO is not installed", hint='Install it: pip install "ecosight[fast]".')
     import onnx
@@ -43,8 +55,8 @@ def _open(model: Path, threads: int, precision: str) -> Runner:
 
     core = openvino.Core()
     if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-        raise Unavailable("this processor does not compute in bfloat16", hint="Use serving.engine: default.")
-    whole = onnx.load(str(model))
+        raise Unavailable("this processor does not compute in bfloat16", hint="Compute in float32 here.")
+    whole = onnx.ModelProto.FromString(model)
     carried = next(each for each in whole.graph.input if each.name == "carried")
     dimension = carried.type.tensor_type.shape.dim[1].dim_value
     front = open_session(_part(whole, ["waveform", "patch_start"], ["patches"]))
@@ -58,7 +70,7 @@ def _open(model: Path, threads: int, precision: str) -> Runner:
     }
     serialised = _part(whole, ["patches"], ["embeddings"])
     body = _Body(core.compile_model(core.read_model(serialised), "CPU", settings))
-    return Runner(_call(front, body, back), dimension, threads=threads)
+    return _call(front, body, back), int(dimension)
 
 
 def _call(front: Any, body: _Body, back: Any) -> Call:

@@ -47,7 +47,7 @@ class DatasetManager:
 
     def __init__(self, base_path: Path | str | None = None, *, config: Config | None = None) -> None:
         from ecosight.blobs import open_blobs
-        from ecosight.plugins import load_plugin
+        from ecosight.plugins import open_modality
         from ecosight.state.database import open_database
         from ecosight.state.refs import DatabaseRefs
         from ecosight.state.samples import SampleStore
@@ -57,7 +57,7 @@ class DatasetManager:
             project = settings.project.model_copy(update={"root": Path(base_path)})
             settings = settings.model_copy(update={"project": project})
         self.config = settings
-        self.modality: Modality = load_plugin("ecosight.modalities", settings.project.modality)(settings)
+        self.modality: Modality = open_modality(settings)
         self.blobs: BlobStore = open_blobs(settings)
         self._database = open_database(settings.database_url)
         self.samples: SampleStore = SampleStore(self._database)

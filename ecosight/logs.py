@@ -1,4 +1,7 @@
-"""Logging: one structured line an event on standard error; pretty on a terminal, JSON otherwise."""
+"""Logging: one structured line an event on standard error; pretty on a terminal, JSON otherwise.
+
+A traceback shows where, never what the variables held there: that may be a client's recording, or a key.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -23,23 +26,53 @@ def configure_logging(*, level: str = "INFO", json_lines: bool | None = None) ->
         json_lines: None writes JSON unless standard error is a terminal.
     """
     as_json = not sys.stderr.isatty() if json_lines is None else json_lines
-    renderer: Any = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
-    shared: list[Any] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
-    ]
     structlog.configure(
-        processors=[*shared, renderer],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
+        processors=_processors(as_json),
+        wrapper_class=_from_level(level),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
     )
 
 
 def get_logger(room: str) -> Any:
-    """A logger whose lines carry the room they come from."""
-    return structlog.get_logger().bind(room=room)
+    """A logger whose lines carry the room they come from.
+
+    In a program that set nothing up, warnings alone are written; what that program logs itself stays as it is.
+    """
+    if structlog.is_configured():
+        return structlog.get_logger().bind(room=room)
+    # Not structlog's own defaults: those write to standard output, and into tracebacks what the variables held.
+    plain = structlog.wrap_logger(
+        structlog.WriteLogger(cast(TextIO, _StandardError())),
+        processors=_processors(as_json=not sys.stderr.isatty()),
+        wrapper_class=_from_level("WARNING"),
+    )
+    return plain.bind(room=room)
+
+
+class _StandardError:
+    """Whatever standard error is when a line is written: a logger outlives what a program sets it to for a while."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
+def _processors(as_json: bool) -> list[Any]:
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        structlog.processors.JSONRenderer()
+        if as_json
+        else structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+
+
+def _from_level(level: str) -> Any:
+    return structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level])
 
 
 @contextmanager

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import difflib
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ecosight.errors import NotFound
 
-__all__ = ["load_plugin", "plugin_names"]
+if TYPE_CHECKING:
+    from ecosight.config import Config
+    from ecosight.ports import Modality
+
+__all__ = ["load_plugin", "open_modality", "plugin_names"]
 
 
 def plugin_names(family: str) -> list[str]:
@@ -30,6 +34,15 @@ def load_plugin(family: str, name: str) -> Any:
             hint=f"{guess}Known: {', '.join(sorted(found)) or 'none'}.",
         )
     return found[name].load()
+
+
+def open_modality(config: Config) -> Modality:
+    """The modality that a configuration names.
+
+    Raises: NotFound: no plug-in has that name.
+    """
+    made: Modality = load_plugin("ecosight.modalities", config.project.modality)(config)
+    return made
 
 
 def _found(family: str) -> dict[str, EntryPoint]:

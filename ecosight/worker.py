@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from ecosight.errors import Cancelled, InputError, NotEnoughData, Refused, Unavailable
+from ecosight.errors import Cancelled, EcosightError, InputError, NotEnoughData, Refused, Unavailable
 from ecosight.heart import Heart
 from ecosight.ids import new_id
 from ecosight.logs import get_logger
@@ -20,9 +20,11 @@ from ecosight.ports import Progress
 from ecosight.state.columns import to_json
 from ecosight.state.jobs import Job, JobQueue, Lease
 
-__all__ = ["Handler", "run_worker"]
+__all__ = ["Farewell", "Handler", "run_worker"]
 
 Handler = Callable[[Job, Progress], Mapping[str, Any]]
+Farewell = Callable[[Job, EcosightError], None]
+"""Puts in order what a job left behind over which too many workers died. Called again if it dies itself."""
 
 POLL_S = 0.25
 SETTLE_FOR_S = 60.0
@@ -39,6 +41,7 @@ def run_worker(
     once: bool,
     stop: threading.Event,
     progress: Progress | None = None,
+    farewells: Mapping[str, Farewell] | None = None,
 ) -> int:
     """Do jobs until told to stop.
 
@@ -50,6 +53,7 @@ def run_worker(
         once: return when no job of these kinds is queued any more, instead of waiting for the next.
         stop: ends the worker; SIGTERM sets it too, if this is the main thread.
         progress: shown what the jobs report, beside their rows.
+        farewells: by the kind of job, what to do before one is given up.
     Returns: how many jobs were finished, well or badly.
     Raises: Unavailable: the database cannot be used (with ``once``; else the worker waits for it).
     """
@@ -60,6 +64,9 @@ def run_worker(
         while not stop.is_set():
             try:
                 lease = queue.claim(worker, kinds)
+                if lease is not None and lease.given_up is not None:
+                    finished += _give_up(lease, lease.given_up, (farewells or {}).get(lease.job.kind), stop)
+                    continue
                 if lease is not None:
                     finished += _run(lease, handlers[lease.job.kind], stop, progress)
                     continue
@@ -94,6 +101,23 @@ def _run(lease: Lease, handler: Handler, stop: threading.Event, progress: Progre
         done = _settle(_succeed, lease, heart, result)
     log.info("job done" if done else "job lost")
     return done
+
+
+def _give_up(lease: Lease, error: EcosightError, farewell: Farewell | None, stop: threading.Event) -> bool:
+    """Fail a job over which too many workers died. Returns whether it is finished."""
+    job = lease.job
+    log = get_logger("worker").bind(job=job.id, kind=job.kind)
+    log.error("job given up", error=error.message)
+    with Heart(lease, stop):
+        try:
+            if farewell is not None:
+                farewell(job, error)
+        except Unavailable as second:  # the lease runs out, and another worker tries again
+            log.warning("the job given up could not be recorded yet", error=second.message)
+            return False
+        except Exception:
+            log.exception("the job given up could not be recorded")
+        return _settle(lease.fail, error, False)
 
 
 def _stopped(lease: Lease, heart: Heart, stop: threading.Event, error: Cancelled, log: Any) -> bool:

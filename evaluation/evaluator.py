@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from ecosight.config import Config, EvaluationSection, ProjectSection, load_config
 from ecosight.errors import InvalidInput, NotFound
-from ecosight.plugins import load_plugin
+from ecosight.plugins import load_plugin, open_modality
 from ecosight.progress import NullProgress
 from evaluation.measuring import TestEntry, measure
 from evaluation.metrics import MetricCalculator
 from evaluation.report import ClassificationReport, write_report
 
 if TYPE_CHECKING:
-    from ecosight.ports import BlobStore, Modality, Progress, Servable
+    from ecosight.ports import BlobStore, Progress, Servable
 
 __all__ = ["MetricCalculator", "ModelEvaluator", "Visualizer"]
 
@@ -103,9 +103,7 @@ def _open_model(config: Config | None, model_path: Path | str | None) -> Servabl
             f"there is no model folder {str(model_path)!r}",
             hint="A model folder holds servable.json; `ecosight evaluate` also takes registered models.",
         )
-    settings = config or load_config()
-    modality: Modality = load_plugin("ecosight.modalities", settings.project.modality)(settings)
-    return modality.load_servable(folder)
+    return open_modality(config or load_config()).load_servable(folder)
 
 
 def _open_data(

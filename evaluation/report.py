@@ -11,6 +11,7 @@ from typing import Any, Self
 from ecosight.errors import InvalidInput
 
 __all__ = [
+    "OVERALL",
     "CalibrationBin",
     "ClassFigures",
     "ClassificationReport",
@@ -23,6 +24,8 @@ __all__ = [
 
 FORMAT = 1
 REPORT_FILE = "report.json"
+OVERALL = ("accuracy", "balanced_accuracy", "macro_precision", "macro_f1", "log_loss", "ece")
+"""The figures over all classes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +124,7 @@ class ClassificationReport:
             fields = dict(plain)
             if fields.pop("format") != FORMAT:
                 raise InvalidInput(f"the report has format {plain['format']}, this EcoSight reads {FORMAT}")
-            for name in ("accuracy", "balanced_accuracy", "macro_precision", "macro_f1", "log_loss", "ece"):
+            for name in OVERALL:
                 fields[name] = Estimate(**fields[name])
             fields["labels"], fields["known_labels"] = tuple(fields["labels"]), tuple(fields["known_labels"])
             fields["per_class"] = {label: _class_figures(each) for label, each in fields["per_class"].items()}
@@ -134,14 +137,7 @@ class ClassificationReport:
 
     def metrics(self) -> dict[str, float]:
         """Name -> value of every figure that is defined; by class as ``recall/fox``."""
-        named = {
-            "accuracy": self.accuracy,
-            "balanced_accuracy": self.balanced_accuracy,
-            "macro_precision": self.macro_precision,
-            "macro_f1": self.macro_f1,
-            "log_loss": self.log_loss,
-            "ece": self.ece,
-        }
+        named: dict[str, Estimate] = {name: getattr(self, name) for name in OVERALL}
         for label, figures in self.per_class.items():
             named |= {
                 f"precision/{label}": figures.precision,

@@ -14,7 +14,7 @@ from typing import Any
 from ecosight.errors import Cancelled, EcosightError, InvalidInput
 from mlflow_integration.connection import Connection
 
-__all__ = ["ERROR_TAG", "JOB_TAG", "TrackedRun", "open_run"]
+__all__ = ["ERROR_TAG", "JOB_TAG", "TrackedRun", "fail_run_of_job", "open_run"]
 
 JOB_TAG = "ecosight.job_id"
 ERROR_TAG = "ecosight.error"
@@ -68,6 +68,11 @@ class TrackedRun:
             client.set_terminated(self.run_id, status)
         self.on_end()
 
+    def fail(self, error: BaseException) -> None:
+        """Close the run as FAILED, or KILLED when the work was cancelled; a tag says why."""
+        self.set_tags({ERROR_TAG: _in_words(error)})
+        self.end("FAILED" if isinstance(error, Exception) and not isinstance(error, Cancelled) else "KILLED")
+
     def __enter__(self) -> TrackedRun:
         return self
 
@@ -78,8 +83,7 @@ class TrackedRun:
             self.end()
             return
         try:
-            self.set_tags({ERROR_TAG: _in_words(error)})
-            self.end("FAILED" if isinstance(error, Exception) and not isinstance(error, Cancelled) else "KILLED")
+            self.fail(error)
         except EcosightError:  # the store is gone: the error on its way says more
             self.on_end()
 
@@ -109,6 +113,16 @@ def open_run(
     with connection.talking() as client:  # a twin of this job, thought dead, was a moment quicker: theirs counts
         client.delete_run(run.info.run_id)
     return _resume(connection, first, wanted)
+
+
+def fail_run_of_job(connection: Connection, experiment_id: str, job_id: str, error: Exception) -> None:
+    """Close the run that a job left open when its last worker died; a run that was closed stays as it is.
+
+    Raises: Unavailable.
+    """
+    run = _run_of_job(connection, experiment_id, job_id)
+    if run is not None and run.info.status == "RUNNING":
+        TrackedRun(connection, run, resumed=True).fail(error)
 
 
 def _resume(connection: Connection, run: Any, tags: dict[str, str]) -> TrackedRun:

@@ -27,7 +27,7 @@ from mlflow_integration.experiments import ExperimentManager
 from mlflow_integration.logged_models import find_logged_model, log_servable, read_description
 from mlflow_integration.metrics import MetricsLogger
 from mlflow_integration.registry import ModelRegistry, alias_of_stage
-from mlflow_integration.runs import TrackedRun, open_run
+from mlflow_integration.runs import TrackedRun, fail_run_of_job, open_run
 
 __all__ = ["ArtifactLogger", "ExperimentManager", "MLflowTracker", "MetricsLogger", "ModelRegistry"]
 
@@ -86,6 +86,10 @@ class MLflowTracker:
     def end_run(self, status: str = "FINISHED") -> None:
         """Close the open run: FINISHED, FAILED or KILLED."""
         self.run.end(status)
+
+    def fail_run_of_job(self, job_id: str, error: Exception) -> None:
+        """Close the run that a job left open when its last worker died."""
+        fail_run_of_job(self._connection, self.experiments.ensure(self.experiment_name), job_id, error)
 
     def log_params(self, params: Mapping[str, Any]) -> None:
         """See ``MetricsLogger.log_params``."""

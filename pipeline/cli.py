@@ -10,14 +10,14 @@ from typing import Annotated
 import typer
 
 from ecosight import __version__
-from pipeline.commands import data, jobs, models, project
+from pipeline.commands import data, jobs, models, project, rollbacks, rollouts
 from pipeline.console import Options, fail
 
 __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="ecosight",
-    help="Keeps a deployed model getting better: ingest, train, register, serve, retrain.",
+    help="Keeps a deployed model getting better: ingest, train, register, serve, roll out, retrain.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -44,7 +44,7 @@ def _root(
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if debug else "3")
 
 
-for room in (project, data, models, jobs):
+for room in (project, data, models, jobs, rollouts, rollbacks):
     room.mount(app)
 
 

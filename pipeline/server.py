@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from ecosight.config import Config
 
 if TYPE_CHECKING:
+    from ab_testing.controller import RolloutController
     from pipeline.wiring import Workbench
     from serving.parts import ServingParts
 
-__all__ = ["serve_forever", "serving_parts"]
+__all__ = ["rollout_controller", "serve_forever", "serving_parts"]
 
 
 def serve_forever(config: Config, *, config_file: Path | None) -> None:
@@ -38,7 +39,7 @@ def serving_parts(bench: Workbench, *, config_file: Path | None) -> ServingParts
     def trigger() -> tuple[bool, int]:
         return check_trigger(bench.samples, bench.retrainings, settings.min_new_samples)
 
-    background: list[BackgroundTask] = []
+    background: list[BackgroundTask] = [rollout_controller(bench)]
     if bench.config.serving.run_jobs:
         background.append(WorkerSupervisor(bench.jobs, config_file=config_file))
     if settings.schedule:
@@ -55,5 +56,37 @@ def serving_parts(bench: Workbench, *, config_file: Path | None) -> ServingParts
         retrainings=bench.retrainings,
         check_trigger=trigger,
         store_checks=bench.store_checks(),
+        rollouts=bench.rollout_service,
+        rollout_records=bench.rollout_records,
+        routings=bench.routings,
+        servers=bench.servers,
+        exposures=bench.exposure_log,
         background=tuple(background),
+    )
+
+
+def rollout_controller(bench: Workbench) -> RolloutController:
+    """What leads rollouts, in whichever server leads."""
+    from ab_testing.controller import RolloutController
+    from ecosight.ids import new_id
+    from ecosight.state.leadership import Leadership
+    from pipeline.rollback_actions import live_actions
+    from rollback.executor import RollbackExecutor
+    from rollback.triggers import check_health
+
+    holder = new_id("controller")
+    actions = live_actions(bench)
+    executor = RollbackExecutor(
+        bench.incidents, actions, clock=bench.clock, trigger_of=actions.trigger_of, writer=holder
+    )
+    return RolloutController(
+        leadership=Leadership(bench.db, "rollouts", holder, bench.clock),
+        rollouts=bench.rollouts,
+        routings=bench.routings,
+        exposures=bench.exposures,
+        servers=bench.servers,
+        registry=bench.registry,
+        clock=bench.clock,
+        check_health=check_health,
+        roll_back=executor,
     )

@@ -13,14 +13,21 @@ from ecosight.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ab_testing.records import RolloutRecords
+    from ab_testing.service import RolloutService
     from dataset.intake import Intake
     from dataset.versions import DatasetRepository
     from ecosight.ports import BlobStore, Modality, RefStore
     from ecosight.state.database import Database
+    from ecosight.state.exposures import ExposureLog, Exposures
+    from ecosight.state.incidents import Incidents
     from ecosight.state.jobs import JobQueue
     from ecosight.state.predictions import PredictionLog
     from ecosight.state.retrainings import RetrainingLog
+    from ecosight.state.rollouts import RolloutStore
+    from ecosight.state.routings import RoutingStore
     from ecosight.state.samples import SampleStore
+    from ecosight.state.servers import Servers
     from mlflow_integration.registry import ModelRegistry
     from mlflow_integration.tracker import MLflowTracker
     from training.retraining import RetrainingParts
@@ -76,19 +83,15 @@ class Workbench:
 
     @cached_property
     def jobs(self) -> JobQueue:
-        from ecosight.state.jobs import JobQueue
+        from ecosight.state.jobs import open_queue
 
-        settings = self.config.retraining
-        return JobQueue(
-            self.db, clock=self.clock, lease_seconds=settings.lease_seconds, max_attempts=settings.max_attempts
-        )
+        return open_queue(self.config, self.db, clock=self.clock)
 
     @cached_property
     def modality(self) -> Modality:
-        from ecosight.plugins import load_plugin
+        from ecosight.plugins import open_modality
 
-        made: Modality = load_plugin("ecosight.modalities", self.config.project.modality)(self.config)
-        return made
+        return open_modality(self.config)
 
     @cached_property
     def intake(self) -> Intake:
@@ -108,26 +111,76 @@ class Workbench:
 
     @cached_property
     def tracker(self) -> MLflowTracker:
-        from mlflow_integration.tracker import MLflowTracker
+        from mlflow_integration.opening import open_tracker
 
-        return MLflowTracker(
-            self.config.tracking_uri,
-            self.config.experiment_name,
-            artifact_location=self.artifact_location,
-        )
+        return open_tracker(self.config)
 
     @cached_property
     def registry(self) -> ModelRegistry:
-        from mlflow_integration.registry import ModelRegistry
+        from mlflow_integration.opening import open_registry
 
-        return ModelRegistry(self.config.tracking_uri, self.config.model_name, self.config.cache_folder)
+        return open_registry(self.config)
 
-    @property
-    def artifact_location(self) -> str | None:
-        """Where MLflow keeps files: as configured; beside the embedded database; else the server's own choice."""
-        if self.config.mlflow.artifact_location is not None or self.config.mlflow.tracking_uri is not None:
-            return self.config.mlflow.artifact_location
-        return (self.config.root / "mlartifacts").as_uri()
+    @cached_property
+    def routings(self) -> RoutingStore:
+        from ecosight.state.routings import RoutingStore
+
+        return RoutingStore(self.db)
+
+    @cached_property
+    def rollouts(self) -> RolloutStore:
+        from ecosight.state.rollouts import RolloutStore
+
+        return RolloutStore(self.db)
+
+    @cached_property
+    def incidents(self) -> Incidents:
+        from ecosight.state.incidents import Incidents
+
+        return Incidents(self.db)
+
+    @cached_property
+    def servers(self) -> Servers:
+        from ecosight.state.servers import Servers
+
+        return Servers(self.db)
+
+    @cached_property
+    def exposure_log(self) -> ExposureLog:
+        from ecosight.state.exposures import ExposureLog
+
+        return ExposureLog(self.db, self.config.spool_folder)
+
+    @cached_property
+    def exposures(self) -> Exposures:
+        from ecosight.state.exposures import Exposures
+
+        return Exposures(self.db)
+
+    @cached_property
+    def rollout_service(self) -> RolloutService:
+        from ab_testing.service import RolloutService
+
+        return RolloutService(
+            rollouts=self.rollouts,
+            routings=self.routings,
+            incidents=self.incidents,
+            registry=self.registry,
+            clock=self.clock,
+            config=self.config,
+        )
+
+    @cached_property
+    def rollout_records(self) -> RolloutRecords:
+        from ab_testing.records import RolloutRecords
+
+        return RolloutRecords(
+            service=self.rollout_service,
+            rollouts=self.rollouts,
+            incidents=self.incidents,
+            servers=self.servers,
+            clock=self.clock,
+        )
 
     @cached_property
     def retraining(self) -> RetrainingParts:
@@ -152,7 +205,7 @@ class Workbench:
     def close(self) -> None:
         """Flush and close what was made."""
         made = vars(self)
-        for name in ("predictions", "db"):
+        for name in ("predictions", "exposure_log", "db"):
             if name in made:
                 made[name].close()
 

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from ecosight.ports import Progress
     from ecosight.state.jobs import JobQueue
     from ecosight.state.retrainings import RetrainingRecord
-    from ecosight.worker import Handler
+    from ecosight.worker import Farewell, Handler
     from pipeline.wiring import Workbench
 
-__all__ = ["WorkerSupervisor", "handlers", "run_worker_process", "train_here"]
+__all__ = ["WorkerSupervisor", "farewells", "handlers", "run_worker_process", "train_here"]
 
 
 def handlers(bench: Workbench) -> Mapping[str, Handler]:
@@ -33,6 +33,13 @@ def handlers(bench: Workbench) -> Mapping[str, Handler]:
     return {KIND: lambda job, progress: retrain_handler(bench.retraining)(job, progress)}
 
 
+def farewells(bench: Workbench) -> Mapping[str, Farewell]:
+    """What this project's workers do with a job that is given up, by its kind."""
+    from training.running import KIND, retrain_farewell
+
+    return {KIND: lambda job, error: retrain_farewell(bench.retraining)(job, error)}
+
+
 def run_worker_process(bench: Workbench, *, once: bool) -> int:
     """Work until told to stop (SIGTERM, SIGINT), or until no job waits; the exit code."""
     from ecosight.worker import run_worker
@@ -40,7 +47,7 @@ def run_worker_process(bench: Workbench, *, once: bool) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    run_worker(bench.jobs, handlers(bench), once=once, stop=stop)
+    run_worker(bench.jobs, handlers(bench), once=once, stop=stop, farewells=farewells(bench))
     return 0
 
 

@@ -22,12 +22,14 @@ from serving.middleware import Access, Observe
 from serving.parts import ServingParts
 from serving.routes.learning import learning_routes
 from serving.routes.predicting import predicting_routes
+from serving.routes.rollouts import rollout_routes
 from serving.routes.watching import watching_routes
 from serving.security import DOCS_FILES, Guard
 
 __all__ = ["create_app"]
 
-_ABOUT = """Classify recordings, tell the truth about the answers, upload labelled recordings, retrain.
+_ABOUT = """Classify recordings, tell the truth about the answers, upload labelled recordings, retrain;
+let new models in by degrees, and take them back.
 
 Every answer that is no success is `{"success": false, "error": {"code", "message", "hint", "context"}}`.
 Where API keys are set, send one as `X-API-Key` or `Authorization: Bearer`."""
@@ -64,7 +66,8 @@ def create_app(parts: ServingParts, *, environ: Mapping[str, str] | None = None)
     app.add_exception_handler(EcosightError, on_ecosight_error)
     app.add_exception_handler(HTTPException, on_http_exception)
     app.add_exception_handler(RequestValidationError, on_invalid_request)
-    routers = [routes(assembly) for routes in (predicting_routes, learning_routes, watching_routes)]
+    routers = [learning_routes(assembly), watching_routes(assembly)]
+    routers += [routes(assembly, guard) for routes in (predicting_routes, rollout_routes)]
     for router in routers:
         app.include_router(router)
     paths = frozenset(route.path for router in routers for route in router.routes if isinstance(route, APIRoute))

@@ -8,15 +8,19 @@ from collections.abc import Callable
 
 from ecosight.errors import EcosightError
 from ecosight.logs import get_logger
+from ecosight.rollouts import Arm
 from serving.answering import Answering
 from serving.batching import InferencePipeline
 from serving.figures import Figures
+from serving.isolation import IsolatedArm
 from serving.limits import Admission, Limits, Memory
 from serving.memory import MemoryKeeper
 from serving.metrics import Metrics
 from serving.model_holder import LoadedModel, ModelHolder
 from serving.parts import ServingParts
 from serving.readiness import Readiness, StoreChecks
+from serving.routing import RoutingFollower
+from serving.split_traffic import SplitTraffic
 
 __all__ = ["Assembly"]
 
@@ -47,6 +51,8 @@ class Assembly:
             max_batch=config.serving.max_batch, threads=_cores(), observe=self.metrics.batch
         )
         self.admission = Admission(config.serving.queue_limit, lambda: self.pipeline.seconds_per_file)
+        self.follower = follower_of(parts, self.holder)
+        self.traffic = self._split(self.follower)
         self.answering = Answering(
             holder=self.holder,
             pipeline=self.pipeline,
@@ -54,6 +60,7 @@ class Assembly:
             log=parts.predictions,
             clock=parts.clock,
             metrics=self.metrics,
+            traffic=self.traffic,
         )
         self.readiness = Readiness(self.holder, self.pipeline, StoreChecks(parts.store_checks))
         self.figures = Figures(parts, self.holder, self.metrics, began=time.monotonic())
@@ -63,6 +70,8 @@ class Assembly:
         """Start the threads, wait a while for the first model, then start what lives beside the server."""
         self.memory_keeper.start()
         self.pipeline.start()
+        if self.follower is not None:
+            self.follower.start()
         self.holder.start()
         self.holder.wait_for_first_look(FIRST_MODEL_S)
         for task in self.parts.background:
@@ -71,11 +80,26 @@ class Assembly:
     def stop(self) -> None:
         """Stop in reverse order. What fails to stop is logged and does not keep the rest from stopping."""
         stops = [task.stop for task in reversed(self.parts.background)]
+        if self.follower is not None:
+            stops.append(self.follower.stop)
         for stop in (*stops, self.pipeline.stop, self.holder.stop, self.memory_keeper.stop, self._flush):
             _try(stop)
 
     def _flush(self) -> None:
         self.parts.predictions.flush()
+        if self.parts.exposures is not None:
+            self.parts.exposures.flush()
+
+    def _split(self, follower: RoutingFollower | None) -> SplitTraffic | None:
+        if follower is None or self.parts.exposures is None:
+            return None
+        return SplitTraffic(
+            follower,
+            self.parts.exposures,
+            clock=self.parts.clock,
+            metrics=self.metrics,
+            timeout_s=self.parts.config.ab_testing.candidate_timeout_ms / 1000,
+        )
 
     def _swapped(self, model: LoadedModel) -> None:
         self.metrics.swap(model)
@@ -91,6 +115,25 @@ class Assembly:
         }
         for name, (description, value) in watched.items():
             self.metrics.watch(name, description, value)
+
+
+def follower_of(parts: ServingParts, holder: ModelHolder) -> RoutingFollower | None:
+    """What follows the routing of rollouts, where there are any."""
+    if parts.routings is None or parts.servers is None:
+        return None
+    kind = type(parts.modality)
+    launch = {
+        "config": parts.config.model_dump_json(),
+        "modality": f"{kind.__module__}:{kind.__qualname__}",
+        "engine": parts.config.serving.engine,
+        "threads": _cores(),
+        "max_batch": parts.config.serving.max_batch,
+    }
+
+    def make_arm(arm: Arm) -> IsolatedArm:
+        return IsolatedArm(arm.name, arm.model, launch=launch, fetch=parts.source.fetch, clock=parts.clock)
+
+    return RoutingFollower(parts.routings, parts.servers, holder, parts.clock, make_arm=make_arm)
 
 
 def _cores() -> int:

@@ -214,8 +214,10 @@ def _checked_rows(batch: Sequence[_Item]) -> NDArray[np.float32]:
 
     servable = batch[0].lease.servable
     rows = servable.predict([item.prepared for item in batch])
-    if rows.shape != (len(batch), len(servable.labels)) or not np.isfinite(rows).all():
-        raise EcosightError(f"the model gave no probabilities but {rows.shape} values, or some that are not finite")
+    if rows.shape != (len(batch), len(servable.labels)):
+        raise EcosightError(f"the model gave {rows.shape} values for {len(batch)} files")
+    if not np.isfinite(rows).all():
+        raise EcosightError("the model gave values that are not finite", non_finite=True)
     return rows
 
 

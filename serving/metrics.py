@@ -51,6 +51,9 @@ class Metrics:
         )
         self._uploads = Counter("ecosight_uploads", "Uploaded samples by result", ["status"], registry=registry)
         self._feedback = Counter("ecosight_feedback", "Truths told about predictions", ["correct"], registry=registry)
+        self._exposures = Counter(
+            "ecosight_rollout_requests", "Requests of a rollout by intended arm", ["arm", "fault"], registry=registry
+        )
         self._swaps = Counter("ecosight_model_swaps", "Models swapped in", registry=registry)
         self._model = Gauge(
             "ecosight_model_info", "The model that answers now", ["version", "digest", "engine"], registry=registry
@@ -83,6 +86,9 @@ class Metrics:
 
     def prediction(self, label: str, version: str) -> None:
         self._predictions.labels(label, version).inc()
+
+    def exposure(self, arm: str, fault: str) -> None:
+        self._exposures.labels(arm, fault or "none").inc()
 
     def upload(self, status: str) -> None:
         self._uploads.labels(status).inc()

@@ -1,5 +1,8 @@
 """Follows the champion alias: loads and warms a new model beside the old one, then swaps in one step.
 
+While a rollout runs, the routing says whom to follow (``pin``) and which models to keep loaded beside it (``keep``), so
+that the switch to one of those is an assignment.
+
 A request leases the model once and uses that one to its end. A model that cannot be fetched, verified or warmed
 is never swapped in: the old one stays, the fault is shown, and the next try comes later and later.
 """
@@ -7,7 +10,7 @@ is never swapped in: the old one stays, the fault is shown, and the next try com
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -146,7 +149,11 @@ class ModelHolder:
         self._current: LoadedModel | None = None
         self._fault: SwapFault | None = None
         self._not_before = 0.0
-        self._stop, self._looked = threading.Event(), threading.Event()
+        self._pinned: ModelRef | None = None
+        self._wanted: tuple[ModelRef, ...] = ()
+        self._standby: dict[str, LoadedModel] = {}
+        self._standby_faults: dict[str, str] = {}
+        self._stop, self._looked, self._nudged = threading.Event(), threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._follow, name="model-holder", daemon=True)
         self.swaps = self.failed_swaps = 0
 
@@ -156,11 +163,35 @@ class ModelHolder:
     def stop(self) -> None:
         """End the thread (after a load that is under way) and retire the model."""
         self._stop.set()
+        self._nudged.set()
         if self._thread.ident is not None:
             self._thread.join()
         current, self._current = self._current, None
-        if current is not None:
-            current.retire()
+        for model in (current, *self._standby.values()):
+            if model is not None:
+                model.retire()
+        self._standby.clear()
+
+    def follow(self, pinned: ModelRef | None, standby: Sequence[ModelRef] = ()) -> None:
+        """Whom to follow and what to keep loaded, from now on; returns at once.
+
+        Args:
+            pinned: this model answers as soon as it is loaded, whatever the alias says; None: the alias again.
+            standby: loaded and warm, though they answer nothing.
+        """
+        if (pinned, tuple(standby)) != (self._pinned, self._wanted):
+            self._pinned, self._wanted = pinned, tuple(standby)
+            self._standby_faults = {}
+            self._nudged.set()
+
+    def loaded(self) -> dict[str, str]:
+        """By digest: ``ready``, ``loading`` or ``failed``, of the current model and of those that are to be kept."""
+        states = {model.digest: "loading" for model in self._wanted}
+        states |= dict.fromkeys(self._standby_faults, "failed")
+        states |= dict.fromkeys(list(self._standby), "ready")
+        if (current := self._current) is not None:
+            states[current.ref.digest] = "ready"
+        return states
 
     def wait_for_first_look(self, timeout_s: float) -> bool:
         """Wait until the alias was looked at once, and the model behind it loaded or refused."""
@@ -196,9 +227,10 @@ class ModelHolder:
         """
         champion: ModelRef | None = None
         try:
-            champion = self._source.champion()
+            champion = self._pinned or self._source.champion()
             if champion is None or self._is_current(champion):
                 self._fault = None
+                self._keep_standby()
                 return False
             if self._clock.monotonic() < self._not_before and self._fault and self._fault.model == champion:
                 return False
@@ -211,25 +243,50 @@ class ModelHolder:
 
     def _follow(self) -> None:
         while not self._stop.is_set():
-            self.refresh()
+            self._nudged.clear()
+            if self.refresh():
+                self._keep_standby()
             self._looked.set()
-            self._stop.wait(self._poll_seconds)
+            self._nudged.wait(self._poll_seconds)
 
     def _is_current(self, champion: ModelRef) -> bool:
         return self._current is not None and self._current.ref == champion
 
     def _swap(self, champion: ModelRef) -> None:
-        folder = self._source.fetch(champion)
-        servable = self._modality.load_servable(folder, engine=self._engine, threads=self._threads)
-        servable.warm()
-        old, new = self._current, LoadedModel(champion, servable, self._clock.now())
-        self._current = new
+        new = self._standby.pop(champion.digest, None)
+        if new is None or new.ref != champion:
+            if new is not None:
+                new.retire()
+            new = self._load(champion)
+        old, self._current = self._current, new
         self.swaps += 1
-        if old is not None:
+        if old is not None and any(old.ref == model for model in self._wanted):
+            self._standby[old.ref.digest] = old
+        elif old is not None:
             old.retire()
         log = get_logger("serving")
-        log.info("model_swapped", model=str(champion), digest=champion.digest[:12], engine=servable.engine)
+        log.info("model_swapped", model=str(champion), digest=champion.digest[:12], engine=new.servable.engine)
         self._on_swap(new)
+
+    def _load(self, model: ModelRef) -> LoadedModel:
+        folder = self._source.fetch(model)
+        servable = self._modality.load_servable(folder, engine=self._engine, threads=self._threads)
+        servable.warm()
+        return LoadedModel(model, servable, self._clock.now())
+
+    def _keep_standby(self) -> None:
+        """Load what is to be kept, and let go of the rest."""
+        wanted = {model.digest: model for model in self._wanted}
+        for digest in [digest for digest in self._standby if digest not in wanted]:
+            self._standby.pop(digest).retire()
+        for digest, model in wanted.items():
+            if digest in self._standby or digest in self._standby_faults or self._is_current(model):
+                continue
+            try:
+                self._standby[digest] = self._load(model)
+            except Exception as error:  # told to whoever asks; the model that answers has nothing to do with it
+                self._standby_faults[digest] = str(error)
+                get_logger("serving").warning("standby_not_loaded", model=str(model), error=str(error))
 
     def _failed(self, champion: ModelRef | None, error: Exception) -> None:
         before = self._fault if self._fault and self._fault.model == champion else None

@@ -7,13 +7,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from ab_testing.records import RolloutRecords
+    from ab_testing.service import RolloutService
     from dataset.intake import Intake
     from ecosight.config import Config
     from ecosight.ports import Clock, Modality, ModelSource
+    from ecosight.state.exposures import ExposureLog
     from ecosight.state.jobs import JobQueue
     from ecosight.state.predictions import PredictionLog
     from ecosight.state.retrainings import RetrainingLog
+    from ecosight.state.routings import RoutingStore
     from ecosight.state.samples import SampleStore
+    from ecosight.state.servers import Servers
 
 __all__ = ["BackgroundTask", "ServingParts"]
 
@@ -37,6 +42,8 @@ class ServingParts:
     Attributes:
         check_trigger: whether enough new recordings came in since the last training, and how many did.
         store_checks: by name, calls that raise Unavailable while a store cannot be reached.
+        rollouts, rollout_records: for the routes about rollouts; None: those answer 503.
+        routings, servers, exposures: what a rollout needs here; None: the champion always answers.
         background: started after the model holder, stopped in reverse order before it.
     """
 
@@ -51,4 +58,9 @@ class ServingParts:
     retrainings: RetrainingLog
     check_trigger: Callable[[], tuple[bool, int]]
     store_checks: Mapping[str, Callable[[], None]] = field(default_factory=dict)
+    rollouts: RolloutService | None = None
+    rollout_records: RolloutRecords | None = None
+    routings: RoutingStore | None = None
+    servers: Servers | None = None
+    exposures: ExposureLog | None = None
     background: Sequence[BackgroundTask] = ()

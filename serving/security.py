@@ -1,7 +1,8 @@
 """Who may do what: API keys by role, from the environment only, and the guard that checks every request.
 
 Roles hold what the one before them holds: ``predict`` asks for predictions and reads figures, ``upload`` also
-contributes labelled data (uploads and feedback: both change what is learned), ``operate`` also starts retrainings.
+contributes labelled data (uploads and feedback: both change what is learned), ``operate`` also starts retrainings,
+lets models in and takes them back, and reads incidents, which name predictions and keys.
 On loopback without keys everything is open, but to this machine's own programs alone: pages of other sites,
 and names that were re-bound to loopback, are refused.
 """
@@ -12,6 +13,7 @@ import hashlib
 import hmac
 import ipaddress
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -19,17 +21,24 @@ from urllib.parse import urlsplit
 from ecosight.config import Config
 from ecosight.errors import ConfigError, EcosightError, Forbidden, Unauthenticated
 
-__all__ = ["DOCS_FILES", "KEYS_VARIABLE", "ROLES", "ApiKeys", "Guard", "check_binding", "is_loopback"]
+__all__ = ["DOCS_FILES", "KEYS_VARIABLE", "ROLES", "ApiKeys", "Caller", "Guard", "check_binding", "is_loopback"]
 
 KEYS_VARIABLE = "ECOSIGHT_API_KEYS"
 ROLES = ("predict", "upload", "operate")
 MIN_KEY_LENGTH = 16
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,40}")
 
 # What a route needs, by method and path; every other one needs a key of any role.
 _NEEDS = {
     ("POST", "/upload"): "upload",
     ("POST", "/feedback"): "upload",
     ("POST", "/retrain"): "operate",
+}
+# The same below the first part of a path: for reading, and for everything else.
+_NEEDS_BELOW = {
+    "rollouts": ("predict", "operate"),
+    "rollback": ("operate", "operate"),
+    "incidents": ("operate", "operate"),
 }
 # Hold nothing but the description of the interface; a browser cannot send a key for them.
 DOCS_FILES = "/docs/files"
@@ -44,45 +53,62 @@ Headers = Iterable[tuple[bytes, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
-class ApiKeys:
-    """Digests of the keys with their roles. The keys themselves are not kept."""
+class Caller:
+    """Who asks: the name stands in the audit trail."""
 
-    entries: tuple[tuple[bytes, str], ...]
+    name: str
+    role: str
+
+    def may(self, role: str) -> bool:
+        return ROLES.index(self.role) >= ROLES.index(role)
+
+
+_NOBODY_IN_PARTICULAR = Caller("somebody without a key", ROLES[-1])
+"""Where no keys are set, everybody who gets this far may do everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeys:
+    """Digests of the keys with their owners. The keys themselves are not kept."""
+
+    entries: tuple[tuple[bytes, Caller], ...]
 
     def __bool__(self) -> bool:
         return bool(self.entries)
 
     @classmethod
     def from_text(cls, text: str) -> ApiKeys:
-        """Parse ``role:key,role:key``.
+        """Parse ``role:key,role/name:key``.
 
         Raises: ConfigError: names the entry by its place, never by its key.
         """
         found = []
         for place, entry in enumerate((part.strip() for part in text.split(",")), start=1):
-            role, _, key = entry.partition(":")
+            owner, _, key = entry.partition(":")
+            role, named, name = owner.partition("/")
             if not entry:
                 continue
-            if role not in ROLES:
+            if role not in ROLES or (named and not _NAME.fullmatch(name)):
                 raise ConfigError(
-                    f"entry {place} of {KEYS_VARIABLE} does not begin with a role",
-                    hint=f"Write role:key, with one of the roles {', '.join(ROLES)}.",
+                    f"entry {place} of {KEYS_VARIABLE} does not begin with a role, or with a role and a name",
+                    hint=f"Write role:key or role/name:key, with one of the roles {', '.join(ROLES)}; "
+                    "a name has up to 40 letters, digits, dots, - and _.",
                 )
             if len(key) < MIN_KEY_LENGTH or not key.isascii() or any(each.isspace() for each in key):
                 raise ConfigError(
                     f"the key of entry {place} of {KEYS_VARIABLE} is too weak or cannot be sent in a header",
                     hint=f"Take at least {MIN_KEY_LENGTH} ASCII characters: `openssl rand -hex 24` makes 48.",
                 )
-            found.append((_digest(key.encode()), role))
+            found.append((_digest(key.encode()), Caller(name or f"key {place} ({role})", role)))
         return cls(tuple(found))
 
-    def role_of(self, key: bytes) -> str | None:
-        """The role of a key; takes the same time whichever entry matches."""
-        digest, role = _digest(key), None
-        for known, its_role in self.entries:
+    def caller_of(self, key: bytes) -> Caller | None:
+        """Whose key it is; takes the same time whichever entry matches."""
+        digest, caller = _digest(key), None
+        for known, owner in self.entries:
             if hmac.compare_digest(known, digest):
-                role = its_role
-        return role
+                caller = owner
+        return caller
 
 
 def check_binding(config: Config, environ: Mapping[str, str] | None = None) -> str:
@@ -132,15 +158,21 @@ class Guard:
             return None if path in _OPEN_PATHS else self._check_key(method, path, headers)
         return self._check_site(method, headers)
 
-    def _check_key(self, method: str, path: str, headers: Headers) -> EcosightError | None:
+    def caller(self, headers: Headers) -> Caller | None:
+        """Who sent a request; None: with a key that is not known, or without one where keys are set."""
+        if not self._keys:
+            return _NOBODY_IN_PARTICULAR
         key = _key_of(headers)
-        role = self._keys.role_of(key) if key is not None else None
-        if role is None:
-            said = "the API key is not known" if key is not None else "an API key is needed"
+        return None if key is None else self._keys.caller_of(key)
+
+    def _check_key(self, method: str, path: str, headers: Headers) -> EcosightError | None:
+        caller = self.caller(headers)
+        if caller is None:
+            said = "an API key is needed" if _key_of(headers) is None else "the API key is not known"
             return Unauthenticated(said, hint="Send it as X-API-Key: KEY or Authorization: Bearer KEY.")
-        needed = _NEEDS.get((method, path), ROLES[0])
-        if ROLES.index(role) < ROLES.index(needed):
-            return Forbidden(f"a key with the role {role} may not do this", hint=f"It takes the role {needed}.")
+        needed = _needed(method, path)
+        if not caller.may(needed):
+            return Forbidden(f"a key with the role {caller.role} may not do this", hint=f"It takes the role {needed}.")
         return None
 
     def _check_site(self, method: str, headers: Headers) -> EcosightError | None:
@@ -156,6 +188,11 @@ class Guard:
             if not same_site:
                 return Forbidden(f"pages of {origin} may not call this", hint="security.cors_origins lists who may.")
         return None
+
+
+def _needed(method: str, path: str) -> str:
+    reading, changing = _NEEDS_BELOW.get(path.split("/", 2)[1] if "/" in path else "", (ROLES[0], ROLES[0]))
+    return _NEEDS.get((method, path), reading if method in _SAFE_METHODS else changing)
 
 
 def _keys(environ: Mapping[str, str] | None) -> ApiKeys:

@@ -39,40 +39,27 @@ def open_parts(config: Config) -> tuple[RetrainingParts, JobQueue]:
 
     Raises: ConfigError, Unavailable: a store cannot be opened. NotFound: no such modality.
     """
-    from dataset.versions import DatasetRepository
+    from dataset.manager import open_repository
     from ecosight.blobs import open_blobs
     from ecosight.clock import SystemClock
-    from ecosight.plugins import load_plugin
+    from ecosight.plugins import open_modality
     from ecosight.state.database import open_database
-    from ecosight.state.jobs import JobQueue
+    from ecosight.state.jobs import open_queue
     from ecosight.state.refs import DatabaseRefs
     from ecosight.state.retrainings import RetrainingLog
     from ecosight.state.samples import SampleStore
-    from mlflow_integration.registry import ModelRegistry
-    from mlflow_integration.tracker import MLflowTracker
+    from mlflow_integration.opening import open_registry, open_tracker
 
     clock, database, blobs = SystemClock(), open_database(config.database_url), open_blobs(config)
-    ratios: dict[str, float] = dict(config.dataset.splits.items())
     parts = RetrainingParts(
         config=config,
         clock=clock,
         blobs=blobs,
         samples=SampleStore(database),
-        datasets=DatasetRepository(
-            blobs,
-            DatabaseRefs(database),
-            name=config.dataset.name,
-            ratios=ratios,
-            seed=config.project.seed,
-            clock=clock,
-        ),
+        datasets=open_repository(config, blobs, DatabaseRefs(database)),
         retrainings=RetrainingLog(database),
-        modality=load_plugin("ecosight.modalities", config.project.modality)(config),
-        tracker=MLflowTracker(
-            config.tracking_uri, config.experiment_name, artifact_location=config.mlflow.artifact_location
-        ),
-        registry=ModelRegistry(config.tracking_uri, config.model_name, config.cache_folder),
+        modality=open_modality(config),
+        tracker=open_tracker(config),
+        registry=open_registry(config),
     )
-    settings = config.retraining
-    queue = JobQueue(database, clock=clock, lease_seconds=settings.lease_seconds, max_attempts=settings.max_attempts)
-    return parts, queue
+    return parts, open_queue(config, database, clock=clock)

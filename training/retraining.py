@@ -27,6 +27,7 @@ __all__ = [
     "TriggerDecision",
     "check_trigger",
     "decide_trigger",
+    "give_up",
     "open_parts",
     "record_failure",
     "run_retraining",
@@ -104,6 +105,15 @@ def record_failure(parts: RetrainingParts, *, job_id: str, reason: str, error: E
         )
     parts.retrainings.add(record)
     work.remove()
+
+
+def give_up(parts: RetrainingParts, *, job_id: str, reason: str, error: EcosightError) -> None:
+    """Close what a job began whose workers died too often: its row says so, its run has failed, no folder is left.
+
+    May be killed and called again. Raises: Unavailable: a store; what lies in it is still to be closed.
+    """
+    record_failure(parts, job_id=job_id, reason=reason, error=error)
+    parts.tracker.fail_run_of_job(job_id, error)
 
 
 def _try_to_record(parts: RetrainingParts, job_id: str, reason: str, error: Exception) -> None:

@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ecosight.config import Config
-from ecosight.errors import AlreadyRunning, InvalidInput, from_dict
+from ecosight.errors import AlreadyRunning, EcosightError, InvalidInput, from_dict
 from ecosight.ports import Progress
 from training.parts import RetrainingParts
 
 if TYPE_CHECKING:
     from ecosight.state.jobs import Job, JobQueue
     from ecosight.state.retrainings import RetrainingRecord
-    from ecosight.worker import Handler
+    from ecosight.worker import Farewell, Handler
 
-__all__ = ["KIND", "retrain_handler", "run_here", "with_training", "with_yamnet"]
+__all__ = ["KIND", "retrain_farewell", "retrain_handler", "run_here", "with_training", "with_yamnet"]
 
 KIND = "retrain"
 
@@ -35,13 +35,24 @@ def retrain_handler(parts: RetrainingParts) -> Handler:
         return run_retraining(
             parts,
             job_id=job.id,
-            reason=job.payload.get("reason", "manual"),
+            reason=_reason(job),
             last_attempt=job.attempt >= job.max_attempts,
             progress=progress,
             **asked,
         ).as_dict()
 
     return handler
+
+
+def retrain_farewell(parts: RetrainingParts) -> Farewell:
+    """What a worker does with a job of this kind that is given up."""
+
+    def farewell(job: Job, error: EcosightError) -> None:
+        from training.retraining import give_up
+
+        give_up(parts, job_id=job.id, reason=_reason(job), error=error)
+
+    return farewell
 
 
 def run_here(
@@ -58,7 +69,14 @@ def run_here(
     from ecosight.worker import run_worker
 
     job_id = _queued(parts, jobs, payload)
-    run_worker(jobs, {KIND: retrain_handler(parts)}, once=True, stop=threading.Event(), progress=progress)
+    run_worker(
+        jobs,
+        {KIND: retrain_handler(parts)},
+        once=True,
+        stop=threading.Event(),
+        progress=progress,
+        farewells={KIND: retrain_farewell(parts)},
+    )
     job = jobs.get(job_id)
     if not job.finished:
         raise AlreadyRunning(
@@ -101,15 +119,18 @@ def with_yamnet(parts: RetrainingParts, yamnet_model: Any) -> RetrainingParts:
             compiled into the model that is served, byte for byte.
     Raises: InvalidInput: the project's samples are no sounds, or the object is no SavedModel.
     """
-    from ecosight.plugins import load_plugin
+    from ecosight.plugins import open_modality
 
     if parts.modality.name != "sound":
         raise InvalidInput(f"yamnet_model embeds sounds, this project's samples are of {parts.modality.name!r}")
     place = str(yamnet_model) if isinstance(yamnet_model, str | Path) else str(_saved(parts.config, yamnet_model))
     sound = parts.config.sound.model_copy(update={"embedder": "yamnet", "yamnet_model": place})
     config = parts.config.model_copy(update={"sound": sound})
-    modality = load_plugin("ecosight.modalities", config.project.modality)(config)
-    return replace(parts, config=config, modality=modality)
+    return replace(parts, config=config, modality=open_modality(config))
+
+
+def _reason(job: Job) -> str:
+    return str(job.payload.get("reason", "manual"))
 
 
 def _queued(parts: RetrainingParts, jobs: JobQueue, payload: Mapping[str, Any]) -> str:

@@ -10,24 +10,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Connection, case, func, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, case, func, select, update
 
 from ecosight.clock import SystemClock
 from ecosight.errors import AlreadyRunning, InvalidInput, NotFound, Unavailable
 from ecosight.ids import new_id
 from ecosight.ports import Clock
 from ecosight.state.database import Database, insert_or_ignore
-from ecosight.state.leases import Job, Lease, Status, error_row, job_from
+from ecosight.state.leases import Job, Lease, Status, job_from
 from ecosight.state.schema import jobs
 
-__all__ = ["Job", "JobQueue", "Lease", "Status"]
+if TYPE_CHECKING:
+    from ecosight.config import Config
 
+__all__ = ["Job", "JobQueue", "Lease", "Status", "open_queue"]
 
 WORKERS_LOST = 50
 """Claims after which a job whose worker died is given up. A kill, a power cut or a rolling restart is not the job's
-fault, so they cost no attempt; a job that eats all memory ends here."""
+fault, so they cost no attempt; a job that eats all memory ends here. The lease that a worker gets of it then is for
+failing it, so that what the job leaves behind is put in order by somebody who may die over it too."""
 
 
 class JobQueue:
@@ -85,6 +88,8 @@ class JobQueue:
     def claim(self, worker: str, kinds: Sequence[str]) -> Lease | None:
         """Take the oldest job that is queued, or whose worker's lease has run out; None if there is none.
 
+        A job that outlived too many workers comes first, with a lease that says so (``Lease.given_up``).
+
         Args:
             worker: a name that no other living worker has.
         """
@@ -94,30 +99,10 @@ class JobQueue:
             return None
         now = self._clock.now()
         with self._database.begin() as connection:
-            self._give_up(connection, now)
-            oldest = (
-                select(jobs.c.id)
-                .where(_claimable(now), jobs.c.kind.in_(kinds))
-                .order_by(jobs.c.created_at, jobs.c.id)
-                .limit(1)
-                .with_for_update(skip_locked=True)  # left out on SQLite, where one writes at a time
-            )
-            claimed = (
-                update(jobs)
-                .where(jobs.c.id == oldest.scalar_subquery())
-                .values(
-                    status="running",
-                    worker=worker,
-                    # Taken over from a dead worker it is the same attempt: it goes on, it did not fail.
-                    attempt=case((jobs.c.status == "running", jobs.c.attempt), else_=jobs.c.attempt + 1),
-                    fence=jobs.c.fence + 1,
-                    not_before=None,
-                    lease_until=now + timedelta(seconds=self._lease_seconds),
-                    started_at=func.coalesce(jobs.c.started_at, now),
-                )
-                .returning(*jobs.c)
-            )
-            row = connection.execute(claimed).mappings().first()
+            row = self._take(connection, worker, _hopeless(now) & jobs.c.kind.in_(kinds), now)
+            hopeless = row is not None
+            if row is None:
+                row = self._take(connection, worker, _claimable(now) & jobs.c.kind.in_(kinds), now)
         if row is None:
             return None
         return Lease(
@@ -127,6 +112,7 @@ class JobQueue:
             fence=row["fence"],
             lease_seconds=self._lease_seconds,
             retry_seconds=self._retry_seconds,
+            given_up=_too_many_died() if hopeless else None,
         )
 
     def get(self, job_id: str) -> Job:
@@ -160,7 +146,7 @@ class JobQueue:
     def pending(self, kinds: Sequence[str] | None = None) -> bool:
         """Whether a worker could do something right now, for these kinds (None: any)."""
         now = self._clock.now()
-        query = select(jobs.c.id).where(_claimable(now) | _orphaned(now)).limit(1)
+        query = select(jobs.c.id).where(_claimable(now) | _hopeless(now)).limit(1)
         if kinds is not None:
             query = query.where(jobs.c.kind.in_(kinds))
         with self._database.read() as connection:
@@ -191,23 +177,56 @@ class JobQueue:
             "created_at": self._clock.now(),
         }
 
-    @staticmethod
-    def _give_up(connection: Connection, now: datetime) -> None:
-        """Jobs that outlived too many workers have failed: it may be they who kill them."""
-        error = Unavailable(
-            f"more than {WORKERS_LOST} workers died over this job",
-            hint="Look into the worker's log: it may lack memory. Then start anew.",
+    def _take(
+        self, connection: Connection, worker: str, condition: ColumnElement[bool], now: datetime
+    ) -> RowMapping | None:
+        """The oldest job of a condition, now this worker's."""
+        oldest = (
+            select(jobs.c.id)
+            .where(condition)
+            .order_by(jobs.c.created_at, jobs.c.id)
+            .limit(1)
+            .with_for_update(skip_locked=True)  # left out on SQLite, where one writes at a time
         )
-        connection.execute(
+        taken = (
             update(jobs)
-            .where(_orphaned(now), jobs.c.fence >= WORKERS_LOST)
-            .values(status="failed", error=error_row(error), finished_at=now, lease_until=None)
+            .where(jobs.c.id == oldest.scalar_subquery())
+            .values(
+                status="running",
+                worker=worker,
+                # Taken over from a dead worker it is the same attempt: it goes on, it did not fail.
+                attempt=case((jobs.c.status == "running", jobs.c.attempt), else_=jobs.c.attempt + 1),
+                fence=jobs.c.fence + 1,
+                not_before=None,
+                lease_until=now + timedelta(seconds=self._lease_seconds),
+                started_at=func.coalesce(jobs.c.started_at, now),
+            )
+            .returning(*jobs.c)
         )
+        return connection.execute(taken).mappings().first()
+
+
+def open_queue(config: Config, database: Database, *, clock: Clock | None = None) -> JobQueue:
+    """The queue with the leases and attempts that are configured."""
+    settings = config.retraining
+    return JobQueue(database, clock=clock, lease_seconds=settings.lease_seconds, max_attempts=settings.max_attempts)
 
 
 def _claimable(now: datetime) -> ColumnElement[bool]:
     waiting = (jobs.c.status == "queued") & (jobs.c.not_before.is_(None) | (jobs.c.not_before <= now))
     return waiting | (_orphaned(now) & (jobs.c.fence < WORKERS_LOST))
+
+
+def _hopeless(now: datetime) -> ColumnElement[bool]:
+    """Outlived too many workers: it may be the job that kills them."""
+    return _orphaned(now) & (jobs.c.fence >= WORKERS_LOST)
+
+
+def _too_many_died() -> Unavailable:
+    return Unavailable(
+        f"more than {WORKERS_LOST} workers died over this job",
+        hint="Look into the worker's log: it may lack memory. Then start anew.",
+    )
 
 
 def _orphaned(now: datetime) -> ColumnElement[bool]:

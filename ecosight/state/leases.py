@@ -56,12 +56,24 @@ class Lease:
     Every write names the worker and the fence, a number that each claim raises. So once the job was taken
     over or cancelled, the old holder's writes change nothing, whatever its clock or its pauses were:
     two leases never finish the same job.
+
+    Attributes:
+        given_up: why nobody shall try this job again, or None. Its holder is to fail it with that, not to do it.
     """
 
     def __init__(
-        self, database: Database, clock: Clock, job: Job, *, fence: int, lease_seconds: float, retry_seconds: float
+        self,
+        database: Database,
+        clock: Clock,
+        job: Job,
+        *,
+        fence: int,
+        lease_seconds: float,
+        retry_seconds: float,
+        given_up: EcosightError | None = None,
     ) -> None:
         self.job = job
+        self.given_up = given_up
         self._database, self._clock, self._fence = database, clock, fence
         self.lease_seconds = lease_seconds
         self._retry_seconds = retry_seconds

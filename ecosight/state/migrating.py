@@ -13,7 +13,7 @@ __all__ = ["HEAD", "VERSION_TABLE", "migrate", "revision"]
 VERSION_TABLE = "ecosight_version"
 """Not Alembic's own name: Optuna and MLflow use that one, and a database may be shared by mistake."""
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration, written down so that opening an up-to-date database needs no Alembic."""
 
 _ADVISORY_LOCK = 7_308_327_774_463_321  # any number that no other program uses

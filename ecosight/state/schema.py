@@ -19,7 +19,24 @@ from sqlalchemy import (
 
 from ecosight.state.columns import PlainText, Sequence, UtcDateTime
 
-__all__ = ["UNFINISHED", "jobs", "metadata", "outcomes", "predictions", "refs", "retrainings", "samples"]
+__all__ = [
+    "UNFINISHED",
+    "UNFINISHED_ROLLOUT",
+    "decisions",
+    "exposures",
+    "incidents",
+    "jobs",
+    "leaders",
+    "metadata",
+    "outcomes",
+    "predictions",
+    "refs",
+    "retrainings",
+    "rollouts",
+    "routings",
+    "samples",
+    "servers",
+]
 
 metadata = MetaData(
     naming_convention={
@@ -137,4 +154,117 @@ jobs = Table(
     Index(None, "status", "kind", "created_at"),
     # Two processes cannot both insert an unfinished exclusive job of one kind, however they race.
     Index("uq_jobs_unfinished_exclusive", "kind", unique=True, sqlite_where=UNFINISHED, postgresql_where=UNFINISHED),
+)
+
+# The epoch is the key, so writing the next one is the compare-and-set, and the table is the history.
+routings = Table(
+    "routings",
+    metadata,
+    Column("epoch", BigInteger, primary_key=True, autoincrement=False),
+    Column("rollout_id", PlainText, nullable=False),
+    Column("made_at", UtcDateTime, nullable=False),
+    Column("document", JSON, nullable=False),
+    Index(None, "made_at"),
+    Index(None, "rollout_id"),
+)
+
+UNFINISHED_ROLLOUT = text("finished_at IS NULL")
+
+rollouts = Table(
+    "rollouts",
+    metadata,
+    Column("arrival", Sequence, primary_key=True),
+    Column("id", PlainText, nullable=False),
+    Column("model", PlainText, nullable=False),
+    Column("state", PlainText, nullable=False),
+    Column("finished_at", UtcDateTime),
+    Column("revision", Integer, nullable=False),
+    Column("document", JSON, nullable=False),
+    UniqueConstraint("id"),
+    # Two processes cannot both begin a rollout of one model, however they race.
+    Index(
+        "uq_rollouts_unfinished",
+        "model",
+        unique=True,
+        sqlite_where=UNFINISHED_ROLLOUT,
+        postgresql_where=UNFINISHED_ROLLOUT,
+    ),
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("arrival", Sequence, primary_key=True),
+    Column("id", PlainText, nullable=False),
+    Column("rollout_id", PlainText, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("actor", PlainText, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("action", PlainText, nullable=False),
+    Column("state", JSON, nullable=False),
+    Column("evidence", JSON, nullable=False),
+    Column("verdict", JSON, nullable=False),
+    UniqueConstraint("id"),
+    Index(None, "rollout_id", "arrival"),
+)
+
+exposures = Table(
+    "exposures",
+    metadata,
+    Column("arrival", Sequence, primary_key=True),
+    Column("id", PlainText, nullable=False),
+    Column("prediction_id", PlainText, nullable=False),
+    Column("rollout_id", PlainText, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("stage", Integer, nullable=False),
+    Column("key", PlainText, nullable=False),
+    Column("intended", PlainText, nullable=False),
+    Column("answered", PlainText, nullable=False),
+    Column("label", PlainText, nullable=False),
+    Column("latency_ms", Float, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("fault", PlainText, nullable=False),
+    Column("champion_label", PlainText, nullable=False),
+    Column("counted", Boolean, nullable=False),
+    UniqueConstraint("id"),
+    Index(None, "rollout_id", "arrival"),
+    Index(None, "prediction_id"),
+)
+
+servers = Table(
+    "servers",
+    metadata,
+    Column("server_id", PlainText, primary_key=True),
+    Column("host", PlainText, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("loaded", JSON, nullable=False),
+    Column("arms", JSON, nullable=False),
+    Index(None, "seen_at"),
+)
+
+leaders = Table(
+    "leaders",
+    metadata,
+    Column("name", PlainText, primary_key=True),
+    Column("holder", PlainText, nullable=False),
+    # Rises with every take-over: a leader that slept through its lease is known by its old number.
+    Column("fence", BigInteger, nullable=False),
+    Column("until", UtcDateTime, nullable=False),
+)
+
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("arrival", Sequence, primary_key=True),
+    Column("id", PlainText, nullable=False),
+    Column("rollout_id", PlainText, nullable=False),
+    Column("digest", PlainText, nullable=False),
+    Column("unlatched_by", PlainText, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("document", JSON, nullable=False),
+    UniqueConstraint("id"),
+    Index(None, "digest"),
 )

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from ecosight.clock import iso
-from ecosight.errors import EcosightError, InvalidInput
+from ecosight.errors import EcosightError, Forbidden, InvalidInput
 from ecosight.values import Prediction
 from serving.answering import Question
 from serving.assembly import Assembly
@@ -16,10 +16,12 @@ from serving.errors import json_response, unexpected_error
 from serving.multipart import Form, FormFile, read_form
 from serving.routes.documenting import errors, form
 from serving.schemas import BatchAnswer, PredictAnswer
+from serving.security import Guard
 
 __all__ = ["predicting_routes"]
 
 MAX_KEY = 256
+ARM_HEADER = "X-EcoSight-Arm"
 _FILE = {"type": "string", "format": "binary", "description": "The recording: wav, mp3, ogg or flac"}
 _KEY = {"type": "string", "maxLength": MAX_KEY, "description": "Sticky unit; default: sensor_id, else the request"}
 _SENSOR = {"type": "string", "maxLength": MAX_KEY, "description": "The sensor that made the recording"}
@@ -29,7 +31,7 @@ _ERRORS = errors(408, 413, 415, 422, 429, 503)
 _BATCH_ERRORS = errors(408, 413, 422, 429, 503)
 
 
-def predicting_routes(assembly: Assembly) -> APIRouter:
+def predicting_routes(assembly: Assembly, guard: Guard) -> APIRouter:
     """The routes over one assembly. They write their answers themselves: this is the hot path."""
     router = APIRouter(tags=["predict"])
     answering, admission, limits = assembly.answering, assembly.admission, assembly.limits
@@ -43,7 +45,7 @@ def predicting_routes(assembly: Assembly) -> APIRouter:
         admission.enter()
         try:
             sent = await read_form(request, file_field="file", max_files=1, max_file_bytes=limits.file_bytes)
-            question = Question(data=sent.only_file().data, key=_key(sent))
+            question = Question(data=sent.only_file().data, key=_key(sent), arm=_arm(request, guard))
             with answering.lease() as lease:
                 prediction = await answering.answer(question, lease, began)
         finally:
@@ -60,7 +62,10 @@ def predicting_routes(assembly: Assembly) -> APIRouter:
             sent = await read_form(request, file_field="files", max_files=batch_files, max_file_bytes=limits.file_bytes)
             if not sent.files:
                 raise InvalidInput("there is no file in the form field 'files'", hint="curl -F files=@a.wav …")
-            questions = [_question(file, _key(sent)) for file in sent.files]
+            key, arm = _key(sent), _arm(request, guard)
+            questions = [
+                Question(data=file.data, key=key, arm=arm) if file.fault is None else file.fault for file in sent.files
+            ]
             admission.widen(len(questions) - 1)
             places = len(questions)
             with answering.lease() as lease:
@@ -79,8 +84,14 @@ def _key(sent: Form) -> str:
     return key
 
 
-def _question(file: FormFile, key: str) -> Question | EcosightError:
-    return Question(data=file.data, key=key) if file.fault is None else file.fault
+def _arm(request: Request, guard: Guard) -> str:
+    """Whom an operator wants to answer, whatever the key. Raises: Forbidden: asked by somebody else."""
+    arm = request.headers.get(ARM_HEADER, "")
+    if arm:
+        caller = guard.caller(request.scope["headers"])
+        if caller is None or not caller.may("operate"):
+            raise Forbidden(f"the header {ARM_HEADER} needs a key of the role operate")
+    return arm
 
 
 def _told(prediction: Prediction) -> dict[str, Any]:

@@ -20,10 +20,9 @@ values = st.recursive(
 
 @given(values)
 def test_json_is_such_that_every_parser_reads_it(value: object) -> None:
-    def refuse(word: str) -> None:
-        raise AssertionError(word)
-
-    json.loads(to_json(value), parse_constant=refuse)
+    words_of_python: list[str] = []  # NaN and Infinity: Python reads them, nobody else has to
+    json.loads(to_json(value), parse_constant=words_of_python.append)
+    assert words_of_python == []
 
 
 @given(st.recursive(st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(), st.lists))

@@ -132,17 +132,28 @@ def test_a_clock_that_jumps_never_lets_two_leases_finish(queue: JobQueue, clock:
     assert queue.get(job.id).result == {"by": holders[-1].job.worker}
 
 
-def test_a_job_that_outlives_fifty_workers_has_failed(queue: JobQueue, clock: ManualClock) -> None:
+def test_a_job_that_outlives_fifty_workers_is_handed_out_only_to_be_failed(queue: JobQueue, clock: ManualClock) -> None:
     job = queue.enqueue("retrain", {}, exclusive=True)
-    for _ in range(WORKERS_LOST):
-        assert claim(queue, "dying").job.attempt == 1
+    clock.advance(1)
+    queue.enqueue("ingest", {})
+    assert claim(queue).job.id == job.id
+    for _ in range(WORKERS_LOST - 1):
         clock.advance(31)
-    assert queue.claim("next", KINDS) is None
+        lease = queue.claim("dying", ["retrain"])
+        assert lease is not None
+        assert (lease.job.attempt, lease.given_up) == (1, None)
+    for _ in range(3):  # who is to fail it may die as well
+        clock.advance(31)
+        last = claim(queue, "next")
+        assert last.job.id == job.id
+        assert last.given_up is not None
+    last.fail(last.given_up, retry=False)
     failed = queue.get(job.id)
     assert failed.status == "failed"
     assert failed.error is not None
     assert failed.error["code"] == "unavailable"
     queue.enqueue("retrain", {}, exclusive=True)  # the way is free again
+    assert [claim(queue).given_up, claim(queue).given_up] == [None, None]
 
 
 def test_a_failure_is_tried_again_after_a_growing_pause(queue: JobQueue, clock: ManualClock) -> None:
@@ -176,9 +187,9 @@ def test_a_final_failure_is_not_tried_again(queue: JobQueue) -> None:
 
 def test_a_released_job_has_lost_no_attempt(queue: JobQueue) -> None:
     job = queue.enqueue("retrain", {})
-    for _ in range(5):
+    for _ in range(WORKERS_LOST + 5):
         lease = claim(queue)
-        assert lease.job.attempt == 1
+        assert (lease.job.attempt, lease.given_up) == (1, None)
         lease.release()
         assert queue.get(job.id).status == "queued"
         with pytest.raises(Cancelled):

@@ -14,6 +14,7 @@ from ecosight.logs import configure_logging, get_logger, native_stderr_held_back
 
 @pytest.fixture(autouse=True)
 def restored() -> Iterator[None]:
+    structlog.reset_defaults()
     yield
     structlog.reset_defaults()
 
@@ -43,6 +44,40 @@ def test_an_exception_stays_on_its_line(capsys: pytest.CaptureFixture[str]) -> N
         get_logger("worker").exception("job failed")
     [line] = capsys.readouterr().err.splitlines()
     assert "KeyError" in json.loads(line)["exception"]
+
+
+@pytest.mark.parametrize("setting", [{"json_lines": True}, {"json_lines": False}, None])
+def test_a_traceback_never_shows_what_the_variables_held(
+    setting: dict[str, bool] | None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if setting is None:  # a program that set nothing up, on a terminal
+        monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    else:
+        configure_logging(**setting)
+    try:
+        fail_over("".join(["key-", "of-a-", "client"]))
+    except KeyError:
+        get_logger("worker").exception("job failed")
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "fail_over" in err
+    assert "theirs" in err
+    assert "key-of-a-client" not in err
+
+
+def fail_over(secret: str) -> None:
+    raise KeyError("theirs" if secret else "ours")
+
+
+def test_without_a_set_up_only_warnings_are_written_and_nobody_elses_logging_changes(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    get_logger("worker").info("chatter")
+    get_logger("worker").warning("trouble")
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert json.loads(err)["event"] == "trouble"
+    assert not structlog.is_configured()
 
 
 def test_held_back_lines_are_shown_only_when_the_block_fails(capfd: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,13 @@ import numpy as np
 import pytest
 import structlog
 
-from ecosight.errors import Cancelled, InvalidInput, NotEnoughData, Refused, Unavailable
+from ecosight.errors import Cancelled, EcosightError, InvalidInput, NotEnoughData, Refused, Unavailable
 from ecosight.heart import Heart
 from ecosight.ports import Progress
 from ecosight.state import Database, Job, JobQueue
-from ecosight.testing import ProgressConformance
-from ecosight.worker import run_worker
+from ecosight.state.jobs import WORKERS_LOST
+from ecosight.testing import ManualClock, ProgressConformance
+from ecosight.worker import Farewell, run_worker
 
 WORKER = """
 import sys, threading, time
@@ -216,6 +217,78 @@ def test_an_interrupted_worker_gives_its_job_back(queue: JobQueue, stop: threadi
     with pytest.raises(KeyboardInterrupt):
         run_worker(queue, {"fit": handle}, once=True, stop=stop)
     assert (queue.get(job.id).status, queue.get(job.id).attempt) == ("queued", 0)
+
+
+class Outlived:
+    """A job over which as many workers died as one job may cost, each leaving its lease to run out."""
+
+    def __init__(self, database: Database) -> None:
+        self.clock = ManualClock()
+        self.queue = JobQueue(database, clock=self.clock, lease_seconds=30)
+        self.job_id = self.queue.enqueue("fit", {}).id
+        for number in range(WORKERS_LOST):
+            assert self.queue.claim(f"worker {number}", ["fit"]) is not None
+            self.clock.advance(31)
+
+    @property
+    def job(self) -> Job:
+        return self.queue.get(self.job_id)
+
+    def run(self, farewell: Farewell | None) -> int:
+        farewells = {} if farewell is None else {"fit": farewell}
+        stop = threading.Event()
+        return run_worker(self.queue, {"fit": finish}, once=True, stop=stop, farewells=farewells)
+
+
+@pytest.fixture
+def outlived(database: Database) -> Outlived:
+    return Outlived(database)
+
+
+def test_a_job_given_up_is_not_done_but_closed_and_then_failed(outlived: Outlived) -> None:
+    seen: list[tuple[str, str, str]] = []
+    assert outlived.run(lambda job, error: seen.append((job.id, outlived.job.status, error.code))) == 1
+    assert seen == [(outlived.job_id, "running", "unavailable")]
+    assert (outlived.job.status, outlived.job.result) == ("failed", None)
+    assert outlived.job.error is not None
+    assert "workers died" in outlived.job.error["message"]
+    assert outlived.run(None) == 0
+
+
+def test_a_job_given_up_that_leaves_nothing_behind_needs_no_farewell(outlived: Outlived) -> None:
+    assert outlived.run(None) == 1
+    assert outlived.job.status == "failed"
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), Unavailable("the registry is away")])
+def test_a_farewell_that_was_cut_short_is_said_again_by_the_next_worker(
+    outlived: Outlived, error: BaseException
+) -> None:
+    said: list[str] = []
+
+    def farewell(job: Job, _: EcosightError) -> None:
+        said.append(job.id)
+        if len(said) == 1:
+            raise error
+
+    with suppress(KeyboardInterrupt):
+        assert outlived.run(farewell) == 0
+    assert outlived.job.status == "running"
+    assert outlived.run(farewell) == 0  # it still is the first one's
+    outlived.clock.advance(31)
+    assert outlived.run(farewell) == 1
+    assert said == [outlived.job_id] * 2
+    assert outlived.job.status == "failed"
+
+
+def test_a_farewell_that_is_broken_does_not_keep_the_job(outlived: Outlived) -> None:
+    def farewell(job: Job, _: EcosightError) -> None:
+        raise KeyError("of ours")
+
+    assert outlived.run(farewell) == 1
+    assert outlived.job.status == "failed"
+    assert outlived.job.error is not None
+    assert "workers died" in outlived.job.error["message"]
 
 
 def test_the_handler_of_sigterm_is_put_back(queue: JobQueue, stop: threading.Event) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -98,6 +100,47 @@ def test_training_killed_eight_times_ends_with_one_model_one_run_one_row(project
     assert rows(project, "mlflow.db", doubled) == []
     champion = "select version from registered_model_aliases where alias = 'champion'"
     assert rows(project, "mlflow.db", champion) == [(1,)]
+
+
+def test_register_killed_twelve_times_ends_with_one_version_one_run_one_champion(
+    project: Project, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    rng = np.random.default_rng(4)
+    folder = servable_made_elsewhere(project, tmp_path_factory.mktemp("elsewhere"))
+    write_clips(project.folder / "sounds", each=20)
+    project.run("ingest", "sounds")
+    told: list[str] = []
+    for _ in range(12):
+        process = project.start("register", str(folder), "--json")
+        time.sleep(rng.uniform(1, 9))
+        if process.poll() == 0:  # acknowledged; the storm goes on over what must not change any more
+            assert process.stdout is not None
+            told.append(json.load(process.stdout)["model_version"])
+        kill(process)
+    last = project.run("register", str(folder))
+    assert {*told, last["model_version"]} == {"1"}
+    assert last["verdict"] == "promoted"
+    assert rows(project, "mlflow.db", "select version, current_stage from model_versions") == [(1, "Production")]
+    [(run_id, status)] = rows(project, "mlflow.db", "select run_uuid, status from runs")
+    assert status == "FINISHED"
+    assert rows(project, "mlflow.db", "select source_run_id from logged_models") == [(run_id,)]
+    assert rows(project, "mlflow.db", "select run_id from model_versions") == [(run_id,)]
+    doubled = "select key, step from metrics group by key, step, run_uuid having count(*) > 1"
+    assert rows(project, "mlflow.db", doubled) == []
+    aliases = rows(project, "mlflow.db", "select alias, version from registered_model_aliases order by alias")
+    assert aliases == [("challenger", 1), ("champion", 1)]
+    assert project.run("evaluate", "--model", "champion")  # what the registry holds is whole
+
+
+def servable_made_elsewhere(project: Project, folder: Path) -> Path:
+    """The sealed folder of a model that another project trained."""
+    (folder / "config.yaml").write_text((project.folder / "config.yaml").read_text("utf-8"), "utf-8")
+    other = Project(folder)
+    write_clips(folder / "sounds", each=20)
+    other.run("ingest", "sounds")
+    other.run("train")
+    [description] = (folder / "ecosight_data/mlartifacts").rglob("servable.json")
+    return description.parent
 
 
 def test_a_server_killed_while_a_worker_trains_finds_the_new_model_afterwards(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import mlflow_integration.tracker
-from ecosight.errors import Cancelled, Conflict, InvalidInput, NotFound
+from ecosight.errors import Cancelled, Conflict, InvalidInput, NotFound, Unavailable
 from ecosight.values import DatasetRef
 from mlflow_integration.connection import Connection
 from mlflow_integration.tracker import ExperimentManager, MLflowTracker, ModelRegistry
@@ -240,6 +240,20 @@ def test_one_run_at_a_time(tracker: MLflowTracker) -> None:
     tracker.end_run("KILLED")
     with tracker.start_run():
         pass
+
+
+def test_the_run_of_a_dead_job_is_closed_and_a_closed_one_stays_as_it_is(tracker: MLflowTracker, store: str) -> None:
+    died, finished = MLflowTracker(store, "sounds"), MLflowTracker(store, "sounds")
+    left_open = died.start_run(tags={"ecosight.job_id": "job_died"})
+    with finished.start_run(tags={"ecosight.job_id": "job_finished"}) as whole:
+        pass
+    for job_id in ("job_died", "job_finished", "job_without_a_run"):
+        tracker.fail_run_of_job(job_id, Unavailable("50 workers died"))
+    closed = recorded(store, left_open.run_id)
+    assert (closed.info.status, closed.data.tags["ecosight.error"]) == ("FAILED", "unavailable: 50 workers died")
+    assert recorded(store, whole.run_id).info.status == "FINISHED"
+    assert "ecosight.error" not in recorded(store, whole.run_id).data.tags
+    assert len(tracker.experiments.runs("sounds")) == 2
 
 
 def test_a_run_can_be_taken_up_by_its_id(tracker: MLflowTracker) -> None:

@@ -78,6 +78,9 @@ def test_health_and_the_description_are_open(keyed, path):
     [
         ("predict:short", "entry 1"),
         (f"admin:{OPERATE}", "role"),
+        (f"operate/:{OPERATE}", "name"),
+        (f"operate/a b:{OPERATE}", "name"),
+        (f"operate/{'n' * 41}:{OPERATE}", "name"),
         (f"predict:{PREDICT},{UPLOAD}", "entry 2"),
         (f"predict:{PREDICT} x", "header"),
         ("predict:" + "ä" * 20, "header"),
@@ -88,6 +91,14 @@ def test_a_key_that_cannot_be_used_is_a_config_error_that_does_not_show_it(text,
         ApiKeys.from_text(text)
     for secret in ("short", OPERATE, UPLOAD, PREDICT):
         assert secret not in f"{caught.value.message}{caught.value.hint}{caught.value.context}"
+
+
+def test_a_key_has_the_name_that_it_was_given_or_its_place():
+    keys = ApiKeys.from_text(f"operate/ann:{OPERATE},predict:{PREDICT}")
+    named, unnamed = keys.caller_of(OPERATE.encode()), keys.caller_of(PREDICT.encode())
+    assert (named.name, named.role, named.may("upload")) == ("ann", "operate", True)
+    assert (unnamed.name, unnamed.role, unnamed.may("upload")) == ("key 2 (predict)", "predict", False)
+    assert keys.caller_of(b"x") is None
 
 
 def test_no_keys_are_no_keys():

@@ -232,8 +232,27 @@ def test_mixed_precision_is_measured_in_the_precision_that_is_served(new_project
     assert project.runs()[0].metrics["parity_max_probability_error"] < 1e-4
 
 
+def test_a_training_over_which_fifty_workers_died_is_told_and_leaves_nothing_behind(tmp_path, template):
+    found = script("mortal_workers.py", tmp_path, template)
+    (job_id,) = found["before"]["work"]
+    assert found["before"] == {"jobs": ["running"], "rows": [], "runs": [["RUNNING", False]], "work": [job_id]}
+    assert "50 workers died" in found["after"]["told"]
+    assert found["after"]["closed"] == {
+        "jobs": ["failed"],
+        "rows": [["test", "failed", "main@v1"]],
+        "runs": [["FAILED", True]],
+        "work": [],
+    }
+    assert not found["after"]["due"]
+    assert found["after"]["next"] == "promoted"
+
+
 def interrupted(folder: Path, template: Path, *arguments: str) -> dict:
-    script = Path(__file__).with_name("interrupted_retraining.py")
+    return script("interrupted_retraining.py", folder, template, *arguments)
+
+
+def script(name: str, folder: Path, template: Path, *arguments: str) -> dict:
+    script = Path(__file__).with_name(name)
     ran = subprocess.run(
         [sys.executable, str(script), str(folder), str(template), *arguments],
         capture_output=True,

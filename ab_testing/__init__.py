@@ -1,0 +1,1 @@
+"""Lets a new model in by degrees, and decides by sequential statistics. The decisions are ``ab_testing.statistics``."""

@@ -1,0 +1,132 @@
+"""What a decision is made from: counts and series, small enough to be stored with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Self
+
+from ab_testing.statistics.assignment import AssignmentCounts
+from ab_testing.statistics.counts import ArmCounts
+from ab_testing.statistics.histogram import LatencyHistogram
+from ab_testing.statistics.pairs import PairCounts
+
+__all__ = ["CandidateEvidence", "Evidence", "MemorySeries"]
+
+MemorySeries = tuple[tuple[float, float], ...]
+"""(minutes since the arm was loaded, MB of resident memory), by time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CandidateEvidence:
+    """One candidate against the control.
+
+    Attributes:
+        errors: bad is a key's first request that the intended arm did not answer.
+        slow: bad is a key's first answer above the frozen threshold; only arms in worker processes are compared.
+        wrong: bad is a key's first wrong answer; units are keys with a label.
+        labelled: bad is a key's first label: whether labels arrive alike in both arms.
+        pairs: of a shadow: the candidate's and the champion's answers to the same requests.
+        latency, control_latency: of all answers, for display.
+        stage_keys: keys that it met since the weights last changed.
+        requests, control_requests: for display.
+        recent_requests, recent_faults: of the last minute, per request: for the hard trips.
+        crashes_s_ago: how long ago its processes died.
+        non_finite: answers that were not finite.
+        load_failures: what servers said that could not load it.
+        memory, control_memory: of the process that grew most, and the control's beside it.
+        answered_s_ago: since its last answer; None: never.
+    """
+
+    arm: str
+    errors: ArmCounts = field(default_factory=ArmCounts)
+    slow: ArmCounts = field(default_factory=ArmCounts)
+    wrong: ArmCounts = field(default_factory=ArmCounts)
+    labelled: ArmCounts = field(default_factory=ArmCounts)
+    pairs: PairCounts = field(default_factory=PairCounts)
+    latency: LatencyHistogram = field(default_factory=LatencyHistogram)
+    control_latency: LatencyHistogram = field(default_factory=LatencyHistogram)
+    stage_keys: int = 0
+    requests: int = 0
+    control_requests: int = 0
+    recent_requests: int = 0
+    recent_faults: int = 0
+    crashes_s_ago: tuple[float, ...] = ()
+    non_finite: int = 0
+    load_failures: tuple[str, ...] = ()
+    memory: MemorySeries = ()
+    control_memory: MemorySeries = ()
+    answered_s_ago: float | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """A JSON object; ``from_dict`` reads it."""
+        return {each.name: _plain(getattr(self, each.name)) for each in fields(self)}
+
+    @classmethod
+    def from_dict(cls, told: Mapping[str, Any]) -> Self:
+        counts = ("errors", "slow", "wrong", "labelled")
+        series = ("memory", "control_memory")
+        return cls(
+            **{
+                **told,
+                **{name: ArmCounts.from_dict(told[name]) for name in counts},
+                "pairs": PairCounts.from_dict(told["pairs"]),
+                "latency": LatencyHistogram.from_dict(told["latency"]),
+                "control_latency": LatencyHistogram.from_dict(told["control_latency"]),
+                "crashes_s_ago": tuple(told["crashes_s_ago"]),
+                "load_failures": tuple(told["load_failures"]),
+                **{name: tuple((minute, mb) for minute, mb in told[name]) for name in series},
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """Everything that is known about a rollout at one moment.
+
+    Attributes:
+        stage_age_s, age_s: since the weights last changed, since the rollout began.
+        threshold_ms: above it an answer is slow; None: the reference window is not over.
+        assigned: keys of each arm at each stage, against the weights.
+        seen_s_ago: since the last counted request of any arm; None: none yet.
+        servers: that answer now.
+    """
+
+    rollout_id: str
+    epoch: int
+    stage: int
+    stage_age_s: float
+    age_s: float
+    threshold_ms: float | None
+    assigned: AssignmentCounts | None
+    candidates: tuple[CandidateEvidence, ...]
+    seen_s_ago: float | None = None
+    servers: int = 0
+    slices: dict[str, dict[str, ArmCounts]] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """A JSON object; ``from_dict`` reads it."""
+        return {each.name: _plain(getattr(self, each.name)) for each in fields(self)}
+
+    @classmethod
+    def from_dict(cls, told: Mapping[str, Any]) -> Self:
+        assigned = told["assigned"]
+        return cls(
+            **{
+                **told,
+                "assigned": None if assigned is None else AssignmentCounts.from_dict(assigned),
+                "candidates": tuple(CandidateEvidence.from_dict(each) for each in told["candidates"]),
+                "slices": {
+                    name: {value: ArmCounts.from_dict(counts) for value, counts in values.items()}
+                    for name, values in told["slices"].items()
+                },
+            }
+        )
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "as_dict"):
+        return value.as_dict()
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, tuple) else value

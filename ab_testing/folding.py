@@ -1,0 +1,272 @@
+"""Folds exposures into evidence: each request once, each key by its first bad event, each stage by itself.
+
+In memory and idempotent: whoever leads reads the rows of a rollout from the beginning, in any order, some of them
+twice, and comes to the same counts.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from ab_testing.evidence import CandidateEvidence, Evidence
+from ab_testing.memory_series import MemoryKeeper
+from ab_testing.statistics.assignment import AssignmentCounts
+from ab_testing.statistics.counts import ArmCounts
+from ab_testing.statistics.histogram import LatencyHistogram, bucket_of
+from ab_testing.statistics.pairs import PairCounts
+from ecosight.rollouts import CHAMPION, CONTROL, Exposure, Rollout, Routing, ServerReport
+
+__all__ = ["EvidenceFold"]
+
+RECENT_S = 60.0
+
+
+@dataclass(slots=True)
+class _Arm:
+    """What was seen of one arm. Sets and maps hold keys; a key is counted at the stage of its first event."""
+
+    met: dict[str, int] = field(default_factory=dict)
+    failed: dict[str, int] = field(default_factory=dict)
+    answered: dict[str, int] = field(default_factory=dict)
+    slow: dict[str, int] = field(default_factory=dict)
+    labelled: dict[str, int] = field(default_factory=dict)
+    wrong: dict[str, int] = field(default_factory=dict)
+    stage_keys: dict[int, set[str]] = field(default_factory=dict)
+    latency: Counter[int] = field(default_factory=Counter)
+    reference: Counter[int] = field(default_factory=Counter)
+    recent: deque[tuple[datetime, bool]] = field(default_factory=deque)
+    requests: int = 0
+    non_finite: int = 0
+    last_at: datetime | None = None
+
+
+class EvidenceFold:
+    """The evidence of one rollout. Used by one thread.
+
+    Attributes:
+        rollout: its newest row: stage and threshold are read from it.
+    """
+
+    def __init__(self, rollout: Rollout) -> None:
+        self.rollout = rollout
+        self._arms: dict[str, _Arm] = {}
+        self._ids: set[str] = set()
+        self._weights: dict[int, dict[str, int]] = {}
+        self._truths: dict[str, str] = {}
+        self._unlabelled: dict[str, list[Exposure]] = {}
+        self._pairs: dict[str, dict[str, str]] = {}
+        self._shadowed: dict[str, tuple[str, str, str]] = {}
+        self._slow_above = rollout.threshold_ms
+        self._answers: dict[str, list[tuple[str, int, float]]] = {}
+        self._memory = MemoryKeeper()
+        self._seen_at: datetime | None = None
+
+    # -- taking in ----------------------------------------------------------------------------------
+
+    def add(self, exposures: Iterable[Exposure]) -> None:
+        """Exposures of this rollout; one that is known already changes nothing."""
+        for exposure in exposures:
+            if exposure.id in self._ids or exposure.rollout_id != self.rollout.id:
+                continue
+            self._ids.add(exposure.id)
+            if exposure.champion_label:
+                self._add_shadow(exposure)
+            elif exposure.counted:
+                self._add_answer(exposure)
+
+    def add_truths(self, truths: Iterable[tuple[str, str]]) -> None:
+        """(prediction id, truth); what is told again counts once."""
+        for prediction_id, truth in truths:
+            if self._truths.get(prediction_id) == truth:
+                continue
+            self._truths[prediction_id] = truth
+            for exposure in self._unlabelled.pop(prediction_id, ()):
+                self._label(exposure, truth)
+
+    def set_routings(self, routings: Sequence[Routing]) -> None:
+        """The routings of this rollout: what weights each stage had."""
+        for routing in routings:
+            self._weights.setdefault(routing.stage, {arm.name: arm.weight for arm in routing.arms if not arm.shadow})
+
+    # -- giving out ---------------------------------------------------------------------------------
+
+    def reference_histogram(self) -> LatencyHistogram:
+        """The control's latencies of stage 0, before any candidate had weight."""
+        return _histogram(self._arm(CONTROL).reference)
+
+    def snapshot(self, now: datetime, servers: Sequence[ServerReport], epoch: int) -> Evidence:
+        """Everything known at this moment."""
+        self._find_slow()
+        self._memory.add(now, servers)
+        since = self.rollout.stage_since or self.rollout.started_at
+        return Evidence(
+            rollout_id=self.rollout.id,
+            epoch=epoch,
+            stage=self.rollout.stage,
+            stage_age_s=(now - since).total_seconds(),
+            age_s=(now - self.rollout.started_at).total_seconds(),
+            threshold_ms=self.rollout.threshold_ms,
+            assigned=self._assigned(),
+            candidates=tuple(self._candidate(name, now, servers) for name in self.rollout.candidates),
+            seen_s_ago=None if self._seen_at is None else max(0.0, (now - self._seen_at).total_seconds()),
+            servers=len(servers),
+        )
+
+    # -- how ----------------------------------------------------------------------------------------
+
+    def _arm(self, name: str) -> _Arm:
+        return self._arms.setdefault(name, _Arm())
+
+    def _add_answer(self, exposure: Exposure) -> None:
+        arm, key, stage = self._arm(exposure.intended), exposure.key, exposure.stage
+        arm.requests += 1
+        if self._seen_at is None or exposure.at > self._seen_at:
+            self._seen_at = exposure.at
+        arm.recent.append((exposure.at, bool(exposure.fault)))
+        arm.stage_keys.setdefault(stage, set()).add(key)
+        _earliest(arm.met, key, stage)
+        if exposure.fault:
+            _earliest(arm.failed, key, stage)
+            arm.non_finite += exposure.fault == "non_finite"
+        else:
+            arm.last_at = max(arm.last_at or exposure.at, exposure.at)
+            bucket = bucket_of(exposure.latency_ms)
+            arm.latency[bucket] += 1
+            if stage == 0:
+                arm.reference[bucket] += 1
+            _earliest(arm.answered, key, stage)
+            self._answers.setdefault(exposure.intended, []).append((key, stage, exposure.latency_ms))
+        truth = self._truths.get(exposure.prediction_id)
+        if truth is None:
+            self._unlabelled.setdefault(exposure.prediction_id, []).append(exposure)
+        else:
+            self._label(exposure, truth)
+
+    def _label(self, exposure: Exposure, truth: str) -> None:
+        if exposure.champion_label:
+            self._shadowed[exposure.id] = (exposure.label, exposure.champion_label, truth)
+            return
+        arm = self._arm(exposure.intended)
+        _earliest(arm.labelled, exposure.key, exposure.stage)
+        if exposure.label != truth:
+            _earliest(arm.wrong, exposure.key, exposure.stage)
+
+    def _add_shadow(self, exposure: Exposure) -> None:
+        arm = self._arm(exposure.intended)
+        arm.requests += 1
+        arm.recent.append((exposure.at, bool(exposure.fault)))
+        if self._seen_at is None or exposure.at > self._seen_at:
+            self._seen_at = exposure.at
+        if exposure.fault:
+            arm.non_finite += exposure.fault == "non_finite"
+            return
+        arm.latency[bucket_of(exposure.latency_ms)] += 1
+        arm.last_at = max(arm.last_at or exposure.at, exposure.at)
+        self._pairs.setdefault(exposure.intended, {})[exposure.id] = ""
+        truth = self._truths.get(exposure.prediction_id)
+        self._shadowed[exposure.id] = (exposure.label, exposure.champion_label, truth or "")
+        if truth is None:
+            self._unlabelled.setdefault(exposure.prediction_id, []).append(exposure)
+
+    def _find_slow(self) -> None:
+        """Answers above the threshold, once it is frozen; those of before are looked at again then."""
+        threshold = self.rollout.threshold_ms
+        if threshold is None:
+            return
+        for name, answers in self._answers.items():
+            slow = self._arm(name).slow
+            for key, stage, latency_ms in answers:
+                if latency_ms > threshold:
+                    _earliest(slow, key, stage)
+            answers.clear()
+
+    def _assigned(self) -> AssignmentCounts | None:
+        total = AssignmentCounts()
+        for stage, weights in sorted(self._weights.items()):
+            live = {name: weight for name, weight in weights.items() if weight > 0}
+            if len(live) < 2:
+                continue
+            counts = [sum(first == stage for first in self._arm(name).met.values()) for name in live]
+            total += AssignmentCounts.at(tuple(live.values()), counts)
+        return total if total.stages else None
+
+    def _candidate(self, name: str, now: datetime, servers: Sequence[ServerReport]) -> CandidateEvidence:
+        arm, control = self._arm(name), self._arm(CONTROL)
+        while arm.recent and (now - arm.recent[0][0]).total_seconds() > RECENT_S:
+            arm.recent.popleft()
+        both = (CHAMPION, CONTROL)
+        figures = [server.arms[name] for server in servers if name in server.arms]
+        crashes = [datetime.fromisoformat(at) for each in figures for at in each.get("crashed_at", ())]
+        memory, control_memory = self._memory.series(name, CONTROL)
+        return CandidateEvidence(
+            arm=name,
+            errors=self._compared(name, both, "met", "failed"),
+            slow=self._compared(name, (CONTROL,), "answered", "slow"),
+            wrong=self._compared(name, both, "labelled", "wrong"),
+            labelled=self._compared(name, both, "met", "labelled"),
+            pairs=self._pair_counts(name),
+            latency=_histogram(arm.latency),
+            control_latency=_histogram(control.latency),
+            stage_keys=len(arm.stage_keys.get(self.rollout.stage, ())),
+            requests=arm.requests,
+            control_requests=sum(self._arm(each).requests for each in both),
+            recent_requests=len(arm.recent),
+            recent_faults=sum(bad for _, bad in arm.recent),
+            crashes_s_ago=tuple(sorted(max(0.0, (now - at).total_seconds()) for at in crashes)),
+            non_finite=max(arm.non_finite, sum(int(each.get("non_finite", 0)) for each in figures)),
+            load_failures=tuple(str(each.get("error", "")) for each in figures if each.get("state") == "failed"),
+            memory=memory,
+            control_memory=control_memory,
+            answered_s_ago=None if arm.last_at is None else max(0.0, (now - arm.last_at).total_seconds()),
+        )
+
+    def _compared(self, name: str, control: Sequence[str], units: str, bad: str) -> ArmCounts:
+        total = ArmCounts()
+        for stage, weights in sorted(self._weights.items()):
+            own, other = weights.get(name, 0), sum(weights.get(each, 0) for each in control)
+            if not own or not other:
+                continue
+            counts = [
+                (_at(getattr(self._arm(each), units), stage), _at(getattr(self._arm(each), bad), stage))
+                for each in (name, *control)
+            ]
+            total += ArmCounts.at(
+                own / (own + other),
+                candidate=counts[0],
+                control=(sum(each[0] for each in counts[1:]), sum(each[1] for each in counts[1:])),
+            )
+        return total
+
+    def _pair_counts(self, name: str) -> PairCounts:
+        agreed = ours = theirs = neither = pending = 0
+        for exposure_id in self._pairs.get(name, ()):
+            label, champion, truth = self._shadowed[exposure_id]
+            if label == champion:
+                agreed += 1
+            elif not truth:
+                pending += 1
+            else:
+                ours += label == truth
+                theirs += champion == truth
+                neither += truth not in (label, champion)
+        return PairCounts(
+            agreed=agreed, candidate_right=ours, control_right=theirs, neither_right=neither, pending=pending
+        )
+
+
+def _earliest(stages: dict[str, int], key: str, stage: int) -> None:
+    """Rows may come out of order: the first event is the one of the lowest stage."""
+    known = stages.get(key)
+    if known is None or stage < known:
+        stages[key] = stage
+
+
+def _at(stages: Mapping[str, int], stage: int) -> int:
+    return sum(each == stage for each in stages.values())
+
+
+def _histogram(counts: Counter[int]) -> LatencyHistogram:
+    return LatencyHistogram(tuple(sorted(counts.items())))

@@ -1,0 +1,83 @@
+"""What a rollback needs of this project: who asks the restored model, whom to tell, and what the models learnt from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ecosight.clock import iso
+from ecosight.errors import Unavailable
+from ecosight.rollouts import CHAMPION
+from ecosight.values import ModelRef
+from mlflow_integration.registry import DATASET_TAG
+from rollback.actions import Alert, ProbeReport
+from rollback.live import LiveActions, tell_log
+
+if TYPE_CHECKING:
+    from pipeline.wiring import Workbench
+
+__all__ = ["live_actions"]
+
+
+def live_actions(bench: Workbench) -> LiveActions:
+    """The actions of a rollback over the parts of one project."""
+    return LiveActions(
+        database=bench.db,
+        rollouts=bench.rollouts,
+        routings=bench.routings,
+        servers=bench.servers,
+        exposures=bench.exposures,
+        clock=bench.clock,
+        prober=lambda model: _probe(bench, model),
+        folder=bench.config.root / "incidents",
+        tell=lambda alert: _tell(bench, alert),
+        dataset_diff=lambda restored, taken_back: _dataset_diff(bench, restored, taken_back),
+        config_hash=hashlib.sha256(bench.config.model_dump_json().encode()).hexdigest(),
+    )
+
+
+def _probe(bench: Workbench, model: ModelRef) -> ProbeReport:
+    """What every server found when it asked its champion about the model's own examples, at the newest epoch.
+
+    Raises: Unavailable: a server has not got so far yet.
+    """
+    epoch = bench.routings.epoch()
+    servers = bench.servers.live(bench.clock.now())
+    probes = [server.arms.get(CHAMPION, {}) for server in servers]
+    if not servers or any(probe.get("epoch", 0) < epoch for probe in probes):
+        raise Unavailable("not every server has probed its champion at this epoch yet", hint="It is tried again.")
+    restored = [probe.get("digest") == model.digest for probe in probes]
+    failures = [str(probe["error"]) for probe in probes if probe.get("error")]
+    failures += [f"{probe.get('model')} answers" for probe, right in zip(probes, restored, strict=True) if not right]
+    return ProbeReport(
+        sent=len(probes),
+        answered=sum(not probe.get("error") for probe in probes),
+        restored=sum(restored),
+        slowest_ms=max(float(probe.get("probe_ms", 0)) for probe in probes),
+        failures=tuple(failures),
+    )
+
+
+def _tell(bench: Workbench, alert: Alert) -> Sequence[str]:
+    """The log, and ``alerts.jsonl`` under the project's root, which dashboards and log shippers read; once each."""
+    file = bench.config.root / "alerts.jsonl"
+    told = {"at": iso(bench.clock.now()), "key": alert.key, "severity": alert.severity}
+    told |= {"title": alert.title, "text": alert.text}
+    try:
+        known = file.read_text("utf-8").splitlines() if file.exists() else []
+        if not any(json.loads(line)["key"] == alert.key for line in known):
+            with file.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(told) + "\n")
+    except OSError as error:
+        raise Unavailable(f"{file} cannot be written: {error.strerror}") from error
+    return [*tell_log(alert), file.name]
+
+
+def _dataset_diff(bench: Workbench, restored: ModelRef, taken_back: ModelRef) -> Mapping[str, Any] | None:
+    """Which data both models learnt from; None where the registry does not say."""
+    versions = {each.ref.version: each.tags.get(DATASET_TAG, "?") for each in bench.registry.versions()}
+    if restored.version not in versions or taken_back.version not in versions:
+        return None
+    return {"before": versions[restored.version], "after": versions[taken_back.version]}

@@ -1,0 +1,89 @@
+"""Absolute ceilings: a rate of errors that is too high, an accuracy too far below the baseline, however they compare.
+
+Tiny counts do not reach them: not the rate but its interval, valid at every look, has to lie beyond. And where the
+control beside the candidate is beyond a ceiling too, the cause lies elsewhere (a full disk, a broken sensor): taking
+the candidate back would help nobody and lock a model that did no harm. That is said instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ab_testing.evidence import CandidateEvidence
+from ab_testing.policy import Policy
+from ab_testing.statistics.conditional import share_interval
+from ab_testing.statistics.counts import ArmCounts
+from rollback.findings import Finding, State, found, tripped
+
+__all__ = ["ceiling_findings"]
+
+
+def ceiling_findings(candidate: CandidateEvidence, policy: Policy, *, alpha: float) -> Iterator[Finding]:
+    """Both ceilings of one candidate; ``alpha`` is divided between them."""
+    yield _errors(candidate, policy, alpha / 2)
+    if policy.accuracy != "ignored":
+        yield _accuracy(candidate, policy, alpha / 2)
+
+
+def _errors(candidate: CandidateEvidence, policy: Policy, alpha: float) -> Finding:
+    arm, metric, counts = candidate.arm, "error_ceiling", candidate.errors
+    ceiling, bad, units = policy.error_rate_threshold, counts.candidate_bad, counts.candidate_units
+    if not units:
+        return found(arm, metric, "no_data", missing="requests to the candidate")
+    low, high = share_interval(min(bad, units), max(0, units - bad), alpha=alpha)
+    figures = {"bad": bad, "units": units, "low": low, "high": high, "ceiling": ceiling, "alpha": alpha}
+    if bad < policy.min_bad or low <= ceiling:
+        state: State = "healthy" if high < ceiling else "insufficient"
+        missing = "" if state == "healthy" else f"clients until the rate is surely below or above {ceiling:.0%}"
+        return found(arm, metric, state, missing=missing, figures=figures)
+    if _control_alike(counts, ceiling, policy.rate_ratio):
+        theirs = f"{counts.control_bad / counts.control_units:.1%}"
+        missing = f"{theirs} of the control's clients fail too, so the cause lies elsewhere"
+        return found(arm, metric, "insufficient", missing=missing, figures=figures)
+    return tripped(
+        arm,
+        metric,
+        "soft",
+        rule=f"at most {ceiling:.0%} of the candidate's clients get an error",
+        observed=f"{bad:,} of {units:,} did ({bad / units:.1%}; surely above {low:.1%})",
+        figures=figures,
+    )
+
+
+def _accuracy(candidate: CandidateEvidence, policy: Policy, alpha: float) -> Finding:
+    arm, metric, counts = candidate.arm, "accuracy_floor", candidate.wrong
+    if not (counts.candidate_units and counts.control_units):
+        return found(arm, metric, "no_data", missing="labels of answers of both arms")
+    ours = _right(counts.candidate_bad, counts.candidate_units, alpha / 2)
+    theirs = _right(counts.control_bad, counts.control_units, alpha / 2)
+    floor = policy.performance_threshold
+    figures = {"accuracy": list(ours), "baseline": list(theirs), "floor": floor, "alpha": alpha}
+    if ours[1] < floor * theirs[0] and counts.candidate_bad >= policy.min_bad:
+        right = 1 - counts.candidate_bad / counts.candidate_units
+        usual = 1 - counts.control_bad / counts.control_units
+        return tripped(
+            arm,
+            metric,
+            "soft",
+            rule=f"its accuracy is at least {floor:.0%} of the control's",
+            observed=f"{right:.1%} of its labelled answers are right, {usual:.1%} of the control's",
+            figures=figures,
+        )
+    if ours[0] >= floor * theirs[1]:
+        return found(arm, metric, "healthy", figures=figures)
+    return found(
+        arm, metric, "insufficient", missing=f"labels until it is sure on which side of {floor:.0%}", figures=figures
+    )
+
+
+def _right(bad: int, units: int, alpha: float) -> tuple[float, float]:
+    """The interval of the share of right answers."""
+    low, high = share_interval(min(bad, units), max(0, units - bad), alpha=alpha)
+    return 1 - high, 1 - low
+
+
+def _control_alike(counts: ArmCounts, ceiling: float, ratio: float) -> bool:
+    if not counts.control_units:
+        return False
+    theirs = counts.control_bad / counts.control_units
+    return theirs > ceiling and counts.candidate_bad / counts.candidate_units < ratio * theirs

@@ -1,0 +1,139 @@
+"""Trips by statistics: the candidate against the control beside it, at any look, with the error rate kept.
+
+Each needs three things at once: an e-value beyond its threshold, an effect that matters, and more than a handful of
+bad units. The error rate of a rollout is divided among all the metrics that can roll it back, and its candidates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ab_testing.evidence import CandidateEvidence, Evidence
+from ab_testing.policy import Policy
+from ab_testing.statistics.counts import ArmCounts
+from ab_testing.statistics.judge_rates import judge_latency, judge_rates
+from ab_testing.statistics.multiplicity import bonferroni
+from ab_testing.statistics.result import TestResult, Verdict
+from rollback.findings import Finding, State, found, tripped
+
+__all__ = ["alphas", "soft_findings"]
+
+WORST_WRONG = 10.0
+"""A model that is wrong every time, beside one that is wrong a tenth of it."""
+PARTS = {"errors": 0.5, "latency": 0.3, "accuracy": 0.1, "ceilings": 0.1}
+"""How the error rate is divided (Bonferroni, weighted): most of it where harm shows soonest."""
+_STATES: dict[Verdict, State] = {
+    Verdict.NO_DATA: "no_data",
+    Verdict.INSUFFICIENT: "insufficient",
+    Verdict.HEALTHY: "healthy",
+    Verdict.BREACH: "breach",
+}
+
+
+def alphas(policy: Policy, evidence: Evidence) -> dict[str, float]:
+    """The error rate of each metric of each candidate; together ``policy.alpha_rollback``.
+
+    What is not looked at leaves its part to the errors. That is known before the candidate gets its first client, so
+    no part is spent twice.
+    """
+    parts = dict(PARTS)
+    if evidence.threshold_ms is None:
+        parts["errors"] += parts.pop("latency")
+    if policy.accuracy == "ignored":
+        parts["errors"] += parts.pop("accuracy")
+    return {
+        metric: part * bonferroni(policy.alpha_rollback, len(evidence.candidates)) for metric, part in parts.items()
+    }
+
+
+def soft_findings(
+    candidate: CandidateEvidence, evidence: Evidence, policy: Policy, *, believed: bool
+) -> Iterator[Finding]:
+    """Errors, latency and wrong answers of one candidate.
+
+    Args:
+        believed: False while clients do not fall on the arms as the weights say; then no comparison trips.
+    """
+    alpha = alphas(policy, evidence)
+    yield _errors(candidate, evidence, policy, alpha["errors"], believed)
+    yield _latency(candidate, evidence, policy, alpha.get("latency"), believed)
+    if "accuracy" in alpha:
+        yield _accuracy(candidate, evidence, policy, alpha["accuracy"], believed)
+
+
+def _errors(candidate: CandidateEvidence, evidence: Evidence, policy: Policy, alpha: float, believed: bool) -> Finding:
+    result = judge_rates(
+        candidate.errors,
+        name="errors",
+        margin=policy.error_margin,
+        alpha=alpha,
+        min_ratio=policy.rate_ratio,
+        min_bad=policy.min_bad,
+        units_per_s=_pace(candidate.errors, evidence),
+    )
+    return _finding(candidate.arm, "errors", result, "failed", policy.rate_ratio, believed)
+
+
+def _latency(
+    candidate: CandidateEvidence, evidence: Evidence, policy: Policy, alpha: float | None, believed: bool
+) -> Finding:
+    if alpha is None:
+        missing = "the control's latency before the rollout, over enough requests, says what is slow"
+        return found(candidate.arm, "latency", "insufficient", missing=missing)
+    result = judge_latency(
+        candidate.slow,
+        candidate.control_latency,
+        candidate.latency,
+        margin=policy.error_margin,
+        alpha=alpha,
+        min_ratio=policy.latency_ratio,
+        min_bad=policy.min_bad,
+        units_per_s=_pace(candidate.slow, evidence),
+    )
+    return _finding(candidate.arm, "latency", result, "slow", policy.latency_ratio, believed)
+
+
+def _accuracy(
+    candidate: CandidateEvidence, evidence: Evidence, policy: Policy, alpha: float, believed: bool
+) -> Finding:
+    if not (candidate.wrong.candidate_units and candidate.wrong.control_units):
+        return found(candidate.arm, "accuracy", "no_data", missing="labels of answers of both arms")
+    result = judge_rates(
+        candidate.wrong,
+        name="accuracy",
+        margin=policy.error_margin,
+        alpha=alpha,
+        min_ratio=policy.rate_ratio,
+        min_bad=policy.min_bad,
+        worst_ratio=WORST_WRONG,
+        units_per_s=_pace(candidate.wrong, evidence),
+    )
+    return _finding(candidate.arm, "accuracy", result, "wrong", policy.rate_ratio, believed)
+
+
+def _finding(arm: str, metric: str, result: TestResult, what: str, least: float, believed: bool) -> Finding:
+    figures = {key: value for key, value in result.as_dict().items() if key not in ("name", "verdict", "missing")}
+    if result.verdict is not Verdict.BREACH:
+        return found(arm, metric, _STATES[result.verdict], missing=result.missing, figures=figures)
+    if not believed:
+        missing = "clients do not fall on the arms as the weights say, so the arms cannot be compared"
+        return found(arm, metric, "insufficient", missing=missing, figures=figures)
+    effect = "the p99" if metric == "latency" else "the rate"
+    rule = f"the e-value of more clients with {what} answers than the control's stays below {1 / result.alpha:,.0f}, "
+    rule += f"or {effect} below {least:g} times the control's"
+    times = "beyond any multiple" if result.effect is None else f"{result.effect:.3g} times the control's"
+    observed = f"{result.reason.replace('units are bad', f'clients got {what} answers')}; {effect} is {times}, "
+    observed += f"and the e-value {_number(result.e_value)}"
+    return tripped(arm, metric, "soft", rule=rule, observed=observed, figures=figures)
+
+
+def _pace(counts: ArmCounts, evidence: Evidence) -> float | None:
+    """Units of both arms a second at present."""
+    if not counts.stages or evidence.stage_age_s <= 0:
+        return None
+    last = counts.stages[-1]
+    return (last.control_units + last.candidate_units) / evidence.stage_age_s or None
+
+
+def _number(value: float | None) -> str:
+    return "above a million" if value is None or value > 1e6 else f"{value:,.0f}"

@@ -1,0 +1,6 @@
+"""Models that are not trusted yet answer from worker processes of their own: one that kills or hangs its process
+takes nobody with it."""
+
+from serving.isolation.arm import ArmFault, IsolatedAnswer, IsolatedArm
+
+__all__ = ["ArmFault", "IsolatedAnswer", "IsolatedArm"]

@@ -36,7 +36,7 @@ class Assembly:
         config = parts.config
         self.metrics = Metrics()
         self.memory_keeper = MemoryKeeper()
-        self.limits = Limits.for_files_of(int(getattr(config, config.project.modality).max_bytes))
+        self.limits = Limits.for_files_of(parts.modality.max_bytes)
         self.memory = Memory(self.limits.total_bytes)
         self.holder = ModelHolder(
             parts.source,

@@ -1,0 +1,89 @@
+"""A sound modality whose models misbehave as a file says, found as a plug-in like anybody's.
+
+The file maps a model's digest to what it does: ``load_crash``, ``load_error``, ``crash``, ``hang``, ``nan``, ``errors``
+(every call), ``some_errors`` (5% of the recordings), ``slow`` (a tenth of a second more), ``leak`` (1 MB a call).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from modalities.sound import SoundModality
+
+FILE = "UNRELIABLE"
+LEAKED: list[bytearray] = []
+
+
+def install(folder: Path) -> dict[str, str]:
+    """Make it a plug-in for processes with this environment; what they do is read from ``folder/behaviours.json``."""
+    package = folder / "unreliable-1.0.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: unreliable\nVersion: 1.0\n")
+    (package / "entry_points.txt").write_text("[ecosight.modalities]\nunreliable = unreliable:UnreliableSound\n")
+    behaviours = folder / "behaviours.json"
+    behaviours.write_text("{}")
+    return {"PYTHONPATH": f"{folder}:{Path(__file__).parent}", FILE: str(behaviours)}
+
+
+def behave(environment: dict[str, str], behaviours: dict[str, str]) -> None:
+    """What models do from now on, by digest."""
+    file = Path(environment[FILE])
+    draft = file.with_suffix(".new")
+    draft.write_text(json.dumps(behaviours))
+    draft.replace(file)
+
+
+class UnreliableSound(SoundModality):
+    def load_servable(self, folder: Path, **options: Any) -> Any:
+        servable = super().load_servable(folder, **options)
+        behaviour = _behaviour(servable.digest)
+        if behaviour == "load_crash":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if behaviour == "load_error":
+            raise RuntimeError("a layer is missing")
+        return _Unreliable(servable)
+
+
+class _Unreliable:
+    def __init__(self, servable: Any) -> None:
+        self._servable = servable
+        self.labels, self.digest, self.engine, self.info = (
+            servable.labels,
+            servable.digest,
+            servable.engine,
+            servable.info,
+        )
+
+    def prepare(self, data: bytes) -> Any:
+        return self._servable.prepare(data)
+
+    def warm(self) -> None:
+        self._servable.warm()
+
+    def predict(self, prepared: Sequence[Any]) -> Any:
+        behaviour = _behaviour(self.digest)
+        if behaviour == "crash":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if behaviour == "hang":
+            time.sleep(3600)
+        if behaviour == "slow":
+            time.sleep(0.1)
+        if behaviour == "leak":
+            LEAKED.append(bytearray(os.urandom(1 << 20)))
+        if behaviour == "errors" or (behaviour == "some_errors" and np.random.default_rng().random() < 0.05):
+            raise RuntimeError("the model failed")
+        rows = self._servable.predict(prepared)
+        return np.full_like(rows, np.nan) if behaviour == "nan" else rows
+
+
+def _behaviour(digest: str) -> str:
+    told: dict[str, str] = json.loads(Path(os.environ[FILE]).read_text())
+    return told.get(digest, "")

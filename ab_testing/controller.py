@@ -20,7 +20,7 @@ from ab_testing.health import Health
 from ab_testing.policy import Policy
 from ab_testing.replaying import judge
 from ab_testing.service import ModelAliases
-from ab_testing.statistics.quantiles import freeze_threshold_ms
+from ab_testing.stats.quantiles import freeze_threshold_ms
 from ab_testing.strategies import load_strategy
 from ab_testing.verdicts import Verdict
 from ecosight.errors import Conflict, EcosightError
@@ -29,7 +29,7 @@ from ecosight.logs import get_logger
 from ecosight.ports import Clock
 from ecosight.rollouts import Decision, Rollout, Routing, ServerReport
 from ecosight.state.documents import plain
-from ecosight.state.exposures import Exposures
+from ecosight.state.exposures import Exposures, TruthCursor
 from ecosight.state.leadership import Fence, Leadership
 from ecosight.state.rollouts import RolloutStore
 from ecosight.state.routings import RoutingStore
@@ -292,6 +292,7 @@ class _Watched:
         self.said: tuple[str, str] | None = None
         self.said_at: datetime | None = None
         self._cursor = 0
+        self._truth_cursor: TruthCursor | None = None
 
     def read(self, exposures: Exposures) -> None:
         while True:
@@ -300,7 +301,8 @@ class _Watched:
             self.fold.add(rows)
             if self._cursor == before:
                 break
-        self.fold.add_truths(exposures.truths(self.rollout_id))
+        truths, self._truth_cursor = exposures.truths_since(self.rollout_id, self._truth_cursor)
+        self.fold.add_truths(truths)
 
 
 def _is_ready(server: ServerReport, routing: Routing) -> bool:

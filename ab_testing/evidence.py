@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
-from ab_testing.statistics.assignment import AssignmentCounts
-from ab_testing.statistics.counts import ArmCounts
-from ab_testing.statistics.histogram import LatencyHistogram
-from ab_testing.statistics.pairs import PairCounts
+from ab_testing.stats.assignment import AssignmentCounts
+from ab_testing.stats.counts import ArmCounts
+from ab_testing.stats.histogram import LatencyHistogram
+from ab_testing.stats.pairs import PairCounts
 
 __all__ = ["CandidateEvidence", "Evidence", "MemorySeries"]
 

@@ -6,41 +6,22 @@ twice, and comes to the same counts.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 
 from ab_testing.evidence import CandidateEvidence, Evidence
 from ab_testing.memory_series import MemoryKeeper
-from ab_testing.statistics.assignment import AssignmentCounts
-from ab_testing.statistics.counts import ArmCounts
-from ab_testing.statistics.histogram import LatencyHistogram, bucket_of
-from ab_testing.statistics.pairs import PairCounts
+from ab_testing.sightings import ArmSightings, note_first
+from ab_testing.stats.assignment import AssignmentCounts
+from ab_testing.stats.counts import ArmCounts
+from ab_testing.stats.histogram import LatencyHistogram, bucket_of
+from ab_testing.stats.pairs import PairCounts
 from ecosight.rollouts import CHAMPION, CONTROL, Exposure, Rollout, Routing, ServerReport
 
 __all__ = ["EvidenceFold"]
 
 RECENT_S = 60.0
-
-
-@dataclass(slots=True)
-class _Arm:
-    """What was seen of one arm. Sets and maps hold keys; a key is counted at the stage of its first event."""
-
-    met: dict[str, int] = field(default_factory=dict)
-    failed: dict[str, int] = field(default_factory=dict)
-    answered: dict[str, int] = field(default_factory=dict)
-    slow: dict[str, int] = field(default_factory=dict)
-    labelled: dict[str, int] = field(default_factory=dict)
-    wrong: dict[str, int] = field(default_factory=dict)
-    stage_keys: dict[int, set[str]] = field(default_factory=dict)
-    latency: Counter[int] = field(default_factory=Counter)
-    reference: Counter[int] = field(default_factory=Counter)
-    recent: deque[tuple[datetime, bool]] = field(default_factory=deque)
-    requests: int = 0
-    non_finite: int = 0
-    last_at: datetime | None = None
 
 
 class EvidenceFold:
@@ -52,7 +33,7 @@ class EvidenceFold:
 
     def __init__(self, rollout: Rollout) -> None:
         self.rollout = rollout
-        self._arms: dict[str, _Arm] = {}
+        self._arms: dict[str, ArmSightings] = {}
         self._ids: set[str] = set()
         self._weights: dict[int, dict[str, int]] = {}
         self._truths: dict[str, str] = {}
@@ -63,6 +44,7 @@ class EvidenceFold:
         self._answers: dict[str, list[tuple[str, int, float]]] = {}
         self._memory = MemoryKeeper()
         self._seen_at: datetime | None = None
+        self._by_stage: dict[int, Counter[int]] = {}
 
     # -- taking in ----------------------------------------------------------------------------------
 
@@ -100,6 +82,7 @@ class EvidenceFold:
     def snapshot(self, now: datetime, servers: Sequence[ServerReport], epoch: int) -> Evidence:
         """Everything known at this moment."""
         self._find_slow()
+        self._by_stage.clear()
         self._memory.add(now, servers)
         since = self.rollout.stage_since or self.rollout.started_at
         return Evidence(
@@ -113,12 +96,13 @@ class EvidenceFold:
             candidates=tuple(self._candidate(name, now, servers) for name in self.rollout.candidates),
             seen_s_ago=None if self._seen_at is None else max(0.0, (now - self._seen_at).total_seconds()),
             servers=len(servers),
+            slices={"label": self._by_label()},
         )
 
     # -- how ----------------------------------------------------------------------------------------
 
-    def _arm(self, name: str) -> _Arm:
-        return self._arms.setdefault(name, _Arm())
+    def _arm(self, name: str) -> ArmSightings:
+        return self._arms.setdefault(name, ArmSightings())
 
     def _add_answer(self, exposure: Exposure) -> None:
         arm, key, stage = self._arm(exposure.intended), exposure.key, exposure.stage
@@ -127,17 +111,18 @@ class EvidenceFold:
             self._seen_at = exposure.at
         arm.recent.append((exposure.at, bool(exposure.fault)))
         arm.stage_keys.setdefault(stage, set()).add(key)
-        _earliest(arm.met, key, stage)
+        note_first(arm.met, key, stage)
         if exposure.fault:
-            _earliest(arm.failed, key, stage)
+            note_first(arm.failed, key, stage)
             arm.non_finite += exposure.fault == "non_finite"
         else:
             arm.last_at = max(arm.last_at or exposure.at, exposure.at)
+            arm.label.setdefault(key, exposure.label)
             bucket = bucket_of(exposure.latency_ms)
             arm.latency[bucket] += 1
             if stage == 0:
                 arm.reference[bucket] += 1
-            _earliest(arm.answered, key, stage)
+            note_first(arm.answered, key, stage)
             self._answers.setdefault(exposure.intended, []).append((key, stage, exposure.latency_ms))
         truth = self._truths.get(exposure.prediction_id)
         if truth is None:
@@ -150,9 +135,9 @@ class EvidenceFold:
             self._shadowed[exposure.id] = (exposure.label, exposure.champion_label, truth)
             return
         arm = self._arm(exposure.intended)
-        _earliest(arm.labelled, exposure.key, exposure.stage)
+        note_first(arm.labelled, exposure.key, exposure.stage)
         if exposure.label != truth:
-            _earliest(arm.wrong, exposure.key, exposure.stage)
+            note_first(arm.wrong, exposure.key, exposure.stage)
 
     def _add_shadow(self, exposure: Exposure) -> None:
         arm = self._arm(exposure.intended)
@@ -180,7 +165,7 @@ class EvidenceFold:
             slow = self._arm(name).slow
             for key, stage, latency_ms in answers:
                 if latency_ms > threshold:
-                    _earliest(slow, key, stage)
+                    note_first(slow, key, stage)
             answers.clear()
 
     def _assigned(self) -> AssignmentCounts | None:
@@ -189,7 +174,7 @@ class EvidenceFold:
             live = {name: weight for name, weight in weights.items() if weight > 0}
             if len(live) < 2:
                 continue
-            counts = [sum(first == stage for first in self._arm(name).met.values()) for name in live]
+            counts = [self._at(self._arm(name).met, stage) for name in live]
             total += AssignmentCounts.at(tuple(live.values()), counts)
         return total if total.stages else None
 
@@ -230,7 +215,7 @@ class EvidenceFold:
             if not own or not other:
                 continue
             counts = [
-                (_at(getattr(self._arm(each), units), stage), _at(getattr(self._arm(each), bad), stage))
+                (self._at(getattr(self._arm(each), units), stage), self._at(getattr(self._arm(each), bad), stage))
                 for each in (name, *control)
             ]
             total += ArmCounts.at(
@@ -239,6 +224,34 @@ class EvidenceFold:
                 control=(sum(each[0] for each in counts[1:]), sum(each[1] for each in counts[1:])),
             )
         return total
+
+    def _at(self, stages: Mapping[str, int], stage: int) -> int:
+        """How many keys have this stage; counted once in a snapshot."""
+        counted = self._by_stage.get(id(stages))
+        if counted is None:
+            counted = self._by_stage[id(stages)] = Counter(stages.values())
+        return counted[stage]
+
+    def _by_label(self) -> dict[str, ArmCounts]:
+        """The first candidate against the control, by the first label that a key got; bad: it failed or was wrong."""
+        name = next(iter(self.rollout.candidates))
+        found: dict[tuple[str, int], list[int]] = {}
+        for place, arm in ((0, name), (2, CHAMPION), (2, CONTROL)):
+            seen = self._arm(arm)
+            for key, label in seen.label.items():
+                counts = found.setdefault((label, seen.met[key]), [0, 0, 0, 0])
+                counts[place] += 1
+                counts[place + 1] += key in seen.failed or key in seen.wrong
+        totals: dict[str, ArmCounts] = {}
+        for (label, stage), counts in sorted(found.items()):
+            weights = self._weights.get(stage, {})
+            own, other = weights.get(name, 0), weights.get(CHAMPION, 0) + weights.get(CONTROL, 0)
+            if own and other:
+                here = ArmCounts.at(
+                    own / (own + other), candidate=(counts[0], counts[1]), control=(counts[2], counts[3])
+                )
+                totals[label] = totals.get(label, ArmCounts()) + here
+        return totals
 
     def _pair_counts(self, name: str) -> PairCounts:
         agreed = ours = theirs = neither = pending = 0
@@ -255,17 +268,6 @@ class EvidenceFold:
         return PairCounts(
             agreed=agreed, candidate_right=ours, control_right=theirs, neither_right=neither, pending=pending
         )
-
-
-def _earliest(stages: dict[str, int], key: str, stage: int) -> None:
-    """Rows may come out of order: the first event is the one of the lowest stage."""
-    known = stages.get(key)
-    if known is None or stage < known:
-        stages[key] = stage
-
-
-def _at(stages: Mapping[str, int], stage: int) -> int:
-    return sum(each == stage for each in stages.values())
 
 
 def _histogram(counts: Counter[int]) -> LatencyHistogram:

@@ -33,8 +33,9 @@ class Policy:
         error_margin: a rate may be this much higher before it counts as worse: .25 is a quarter.
         rate_ratio, latency_ratio, min_bad: a soft trip also needs so large an effect and so many bad events.
         accuracy_margin: share of answers by which the candidate may be worse and still be promoted.
-        accuracy: ``required``: no promotion without enough labels; ``if-labelled``: labels count where they come;
-            ``ignored``.
+        accuracy: ``required``: no promotion before labels show that it is not worse by the margin; ``if-labelled``:
+            where labels come, no promotion before a loss of ``visible_loss`` would have shown; ``ignored``.
+        visible_loss: share of answers, such as .05 for five points.
         error_rate_threshold, performance_threshold: ceilings that hold whatever the control does.
         memory_mb_per_min, memory_after_min: the growth that is a leak, looked at after so long.
         crash_limit, crash_window_s: so many dead worker processes in so short a time trip.
@@ -61,6 +62,7 @@ class Policy:
     min_bad: int = 5
     accuracy_margin: float = 0.01
     accuracy: Literal["required", "if-labelled", "ignored"] = "if-labelled"
+    visible_loss: float = 0.05
     error_rate_threshold: float = 0.05
     performance_threshold: float = 0.95
     memory_mb_per_min: float = 2.0
@@ -135,7 +137,7 @@ def _faults(policy: Policy) -> Iterator[str]:
         yield f"steps are percents above 0 up to 100, not {list(policy.steps)}"
     elif list(policy.steps) != sorted(set(policy.steps)):
         yield f"steps must rise, not {list(policy.steps)}"
-    for name in ("alpha_promote", "alpha_rollback", "accuracy_margin"):
+    for name in ("alpha_promote", "alpha_rollback", "accuracy_margin", "visible_loss"):
         if not 0 < getattr(policy, name) < 1:
             yield f"{name} lies between 0 and 1, not {getattr(policy, name)}"
     for name in (

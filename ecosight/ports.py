@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from ecosight.rollouts import Routing
 from ecosight.values import MediaInfo, ModelRef, ParityReport
 
 if TYPE_CHECKING:
@@ -22,10 +23,13 @@ __all__ = [
     "BlobStore",
     "Clock",
     "Embedder",
+    "Fence",
+    "Leadership",
     "Modality",
     "ModelSource",
     "Progress",
     "RefStore",
+    "Routings",
     "Servable",
     "Task",
 ]
@@ -85,6 +89,54 @@ class RefStore(Protocol):
         ...
 
     def names(self, prefix: str = "") -> list[str]: ...
+
+
+class Fence(Protocol):
+    """The right to write as the leader, until another takes over. Its number rises at every take-over."""
+
+    @property
+    def number(self) -> int: ...
+
+    def check(self, transaction: Any, /) -> None:
+        """Called by a store inside the transaction that writes, so that nobody takes over before it ends.
+
+        Raises: Conflict: another process leads by now.
+        """
+        ...
+
+
+class Leadership(Protocol):
+    """One process's claim to lead. Many may believe that they lead; with its fence, only one can write."""
+
+    def try_lead(self) -> Fence | None:
+        """Take the lead if it is free, or keep it; None while another leads. Raises Unavailable."""
+        ...
+
+    def resign(self) -> None:
+        """Let another lead at once; without leading, nothing happens."""
+        ...
+
+
+class Routings(Protocol):
+    """The newest routing and all before it. Moves by compare-and-set on the epoch, across processes and machines."""
+
+    def current(self) -> Routing | None: ...
+
+    def epoch(self) -> int:
+        """The newest epoch, 0 before the first: cheaper than the document."""
+        ...
+
+    def move(self, routing: Routing, *, fence: Fence | None = None) -> bool:
+        """Let this be the newest; False when its epoch is not the next one. Raises Conflict: the fence is broken."""
+        ...
+
+    def at(self, moment: datetime) -> Routing | None:
+        """What was in force then; None before the first."""
+        ...
+
+    def history(self, rollout_id: str | None = None, limit: int = 1_000) -> list[Routing]:
+        """Oldest first: of one rollout, or of all."""
+        ...
 
 
 class Task(Protocol):

@@ -16,6 +16,7 @@ __all__ = [
     "replay_lines",
     "rollout_line",
     "short_time",
+    "table",
 ]
 
 Told = Mapping[str, Any]
@@ -54,7 +55,7 @@ def overview_lines(overview: Told) -> list[str]:
     if overview["incident"]:
         lines.append(f"  incident: ecosight rollback show {overview['incident']}")
     if overview["arms"]:
-        lines += ["", f"who answers (epoch {overview['epoch']})", *_table(_arm_rows(overview))]
+        lines += ["", f"who answers (epoch {overview['epoch']})", *table(_arm_rows(overview))]
     lines += _verdict_lines(overview)
     lines += _evidence_lines(overview["evidence"])
     lines += ["", *_server_lines(overview["servers"], rollout)]
@@ -69,7 +70,7 @@ def plan_lines(plan: Told) -> list[str]:
     rows = [("stage", *arms)]
     for number, stage in enumerate(plan["stages"]):
         rows.append((str(number), *(f"{stage[name]:g}%" if name in stage else "-" for name in arms)))
-    return [*lines, *_table(rows), *no_server_lines(plan["servers"])]
+    return [*lines, *table(rows), *no_server_lines(plan["servers"])]
 
 
 def live_lines(told: Told) -> list[str]:
@@ -84,7 +85,7 @@ def live_lines(told: Told) -> list[str]:
     for arm in routing["arms"]:
         share = "copies" if arm["shadow"] else f"{arm['weight'] / 100:g}%"
         rows.append((arm["name"], share, _model(arm["model"]), arm["model"]["digest"][:12]))
-    lines += _table(rows)
+    lines += table(rows)
     if "key" in told:
         lines.append(f"key {told['key']!r} belonged to {told['arm']}: {_model(told['model'])}")
     return lines
@@ -158,7 +159,7 @@ def _verdict_lines(overview: Told) -> list[str]:
     for title, missing in (("cannot say yet: the next step needs", waits), ("the triggers would say more with", more)):
         lines += ["", title, *(f"  {each}" for each in missing)] if missing else []
     if health.get("checks"):
-        lines += ["", "triggers", *_table([("check", "state", "E-value", "effect"), *map(_check, health["checks"])])]
+        lines += ["", "triggers", *table([("check", "state", "E-value", "effect"), *map(_check, health["checks"])])]
     return lines
 
 
@@ -179,7 +180,7 @@ def _evidence_lines(evidence: Told | None) -> list[str]:
             rows.append((f"{candidate['arm']} {metric}", *_rates(candidate.get(metric) or {})))
     threshold = evidence.get("threshold_ms")
     slow = "not known yet" if threshold is None else f"{threshold:.1f} ms"
-    return ["", f"evidence of stage {evidence['stage']} (slow is above {slow})", *_table(rows)]
+    return ["", f"evidence of stage {evidence['stage']} (slow is above {slow})", *table(rows)]
 
 
 def _rates(counts: Told) -> tuple[str, str, str, str]:
@@ -215,7 +216,8 @@ def _words(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else " ".join(str(value).split())
 
 
-def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+def table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of aligned columns."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     cells = ([cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows)
     return ["  " + "  ".join(row).rstrip() for row in cells]

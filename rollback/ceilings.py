@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 from ab_testing.evidence import CandidateEvidence
 from ab_testing.policy import Policy
-from ab_testing.statistics.conditional import share_interval
-from ab_testing.statistics.counts import ArmCounts
+from ab_testing.stats.conditional import share_interval
+from ab_testing.stats.counts import ArmCounts
 from rollback.findings import Finding, State, found, tripped
 
 __all__ = ["ceiling_findings"]

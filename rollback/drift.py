@@ -13,12 +13,12 @@ from collections.abc import Mapping
 
 from ab_testing.evidence import CandidateEvidence, Evidence
 from ab_testing.policy import Policy
-from ab_testing.statistics.assignment import AssignmentCounts
-from ab_testing.statistics.conditional import log_e_share
-from ab_testing.statistics.counts import ArmCounts
-from ab_testing.statistics.judge_split import judge_label_split, judge_split
-from ab_testing.statistics.mixing import log_threshold
-from ab_testing.statistics.result import Verdict
+from ab_testing.stats.assignment import AssignmentCounts
+from ab_testing.stats.conditional import log_e_share
+from ab_testing.stats.counts import ArmCounts
+from ab_testing.stats.judge_split import judge_label_split, judge_split
+from ab_testing.stats.mixing import log_threshold
+from ab_testing.stats.result import Verdict
 from rollback.findings import Finding, State, found, tripped
 
 __all__ = ["LABELS", "drift_finding", "labelled_finding", "split_finding"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ab_testing.evidence import CandidateEvidence
 from ab_testing.policy import Policy
-from ab_testing.statistics.growth import MIN_MINUTES, memory_growth
+from ab_testing.stats.growth import MIN_MINUTES, memory_growth
 from rollback.findings import Finding, State, found, tripped
 
 __all__ = ["memory_finding"]

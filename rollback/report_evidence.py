@@ -9,8 +9,8 @@ from typing import Any
 
 from ab_testing.evidence import CandidateEvidence
 from ab_testing.health import Health
-from ab_testing.statistics.counts import ArmCounts
-from ab_testing.statistics.histogram import LatencyHistogram, upper_edge_ms
+from ab_testing.stats.counts import ArmCounts
+from ab_testing.stats.histogram import LatencyHistogram, upper_edge_ms
 from ecosight.clock import iso
 
 __all__ = ["Look", "latency_shown", "looks_shown", "stages_shown"]

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 from ab_testing.evidence import CandidateEvidence, Evidence
 from ab_testing.policy import Policy
-from ab_testing.statistics.counts import ArmCounts
-from ab_testing.statistics.judge_rates import judge_latency, judge_rates
-from ab_testing.statistics.multiplicity import bonferroni
-from ab_testing.statistics.result import TestResult, Verdict
+from ab_testing.stats.counts import ArmCounts
+from ab_testing.stats.judge_rates import judge_latency, judge_rates
+from ab_testing.stats.multiplicity import bonferroni
+from ab_testing.stats.result import TestResult, Verdict
 from rollback.findings import Finding, State, found, tripped
 
 __all__ = ["alphas", "soft_findings"]

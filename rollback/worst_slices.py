@@ -10,9 +10,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from ab_testing.statistics.counts import ArmCounts
-from ab_testing.statistics.multiplicity import e_bonferroni
-from ab_testing.statistics.ratio import log_e_worse, rate_ratio
+from ab_testing.stats.counts import ArmCounts
+from ab_testing.stats.multiplicity import e_bonferroni
+from ab_testing.stats.ratio import log_e_worse, rate_ratio
 
 __all__ = ["worst_slices"]
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from ab_testing.evidence import CandidateEvidence, Evidence
 from ab_testing.health import Health
 from ab_testing.policy import Policy
-from ab_testing.statistics import StatisticalAnalyzer
-from ab_testing.statistics.assignment import AssignmentCounts
-from ab_testing.statistics.result import Verdict as Said
+from ab_testing.stats import StatisticalAnalyzer
+from ab_testing.stats.assignment import AssignmentCounts
+from ab_testing.stats.result import TestResult
+from ab_testing.stats.result import Verdict as Said
 from ab_testing.verdicts import Gate
 from ecosight.rollouts import Rollout
 
@@ -77,15 +78,25 @@ def accuracy_gate(policy: Policy, candidate: CandidateEvidence) -> Gate:
     labelled = candidate.wrong.candidate_units + candidate.pairs.labelled
     if policy.accuracy == "if-labelled" and not labelled:
         return Gate(name="accuracy", passed=True, said="no labels have come, and the policy asks for none")
-    passed = result.verdict is Said.PASSED
-    optional = policy.accuracy == "if-labelled" and result.verdict is not Said.BREACH
+    if result.verdict is Said.PASSED:
+        return Gate(name="accuracy", passed=True, said="not worse by more than the margin", figures=result.as_dict())
+    if policy.accuracy == "if-labelled" and candidate.wrong.candidate_units:
+        result = _visible_loss(policy, analyzer, candidate)
     return Gate(
         name="accuracy",
-        passed=passed or optional,
-        said="not worse by more than the margin" if passed else "it is not shown yet that it is not worse",
-        missing="" if passed or optional else (result.missing or result.reason),
+        passed=result.verdict is Said.HEALTHY,
+        said=result.reason,
+        missing="" if result.verdict is Said.HEALTHY else (result.missing or result.reason),
         figures=result.as_dict(),
     )
+
+
+def _visible_loss(policy: Policy, analyzer: StatisticalAnalyzer, candidate: CandidateEvidence) -> TestResult:
+    """Whether a loss of so many points would have been found by now, and was not."""
+    wrong = candidate.wrong
+    usual = wrong.control_bad / max(1, wrong.control_units)
+    lost = min(1.0, usual + policy.visible_loss)
+    return analyzer.compare_rates(wrong, name="accuracy", visible_ratio=1.0, visible_rate=lost)
 
 
 def blast_gate(rollout: Rollout, policy: Policy, evidence: Evidence) -> Gate:

@@ -7,8 +7,8 @@ from dataclasses import replace
 from ab_testing.evidence import Evidence
 from ab_testing.health import Health
 from ab_testing.policy import Policy
-from ab_testing.statistics import StatisticalAnalyzer
-from ab_testing.statistics.result import Verdict as Said
+from ab_testing.stats import StatisticalAnalyzer
+from ab_testing.stats.result import Verdict as Said
 from ab_testing.strategies.base import split_arms
 from ab_testing.strategies.deciding import take_back
 from ab_testing.verdicts import Gate, Verdict

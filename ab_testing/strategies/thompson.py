@@ -5,7 +5,7 @@ from __future__ import annotations
 from ab_testing.evidence import Evidence
 from ab_testing.health import Health
 from ab_testing.policy import Policy
-from ab_testing.statistics.thompson import thompson_weights
+from ab_testing.stats.thompson import thompson_weights
 from ab_testing.strategies.base import split_arms
 from ab_testing.strategies.deciding import take_back
 from ab_testing.strategies.gates import accuracy_gate, health_gate, split_gate, time_gate

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url, select, text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, DatabaseError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from ecosight.errors import ConfigError, IntegrityError, Unavailable
@@ -209,16 +209,22 @@ def _translated(url: str) -> Iterator[None]:
     try:
         yield
     except (OperationalError, InterfaceError, PoolTimeout) as error:
-        reason = _first_line(getattr(error, "orig", None) or error)
-        raise Unavailable(
-            f"the database {url} cannot be used: {reason}", hint="Check that it runs, and `ecosight doctor`."
-        ) from error
+        raise _unavailable(url, error) from error
     except DatabaseError as error:
+        if error.connection_invalidated:  # whatever the driver calls it, such as a session that paused for too long
+            raise _unavailable(url, error) from error
         if isinstance(error.orig, sqlite3.DatabaseError) and type(error.orig) is sqlite3.DatabaseError:
             raise IntegrityError(
                 f"the database {url} is damaged: {_first_line(error.orig)}", hint="Restore the file from a backup."
             ) from error
         raise
+
+
+def _unavailable(url: str, error: SQLAlchemyError) -> Unavailable:
+    reason = _first_line(getattr(error, "orig", None) or error)
+    return Unavailable(
+        f"the database {url} cannot be used: {reason}", hint="Check that it runs, and `ecosight doctor`."
+    )
 
 
 def _first_line(error: BaseException) -> str:

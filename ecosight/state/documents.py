@@ -58,7 +58,13 @@ def _plain(value: Any) -> Any:
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
-    return iso(value) if isinstance(value, datetime) else value
+    return _text(value) if isinstance(value, datetime) else value
+
+
+def _text(moment: datetime) -> str:
+    """To the microsecond where it has them: what is read back is what was written."""
+    shown = iso(moment)
+    return shown if moment.microsecond % 1000 == 0 else f"{shown[: -len('000Z')]}{moment.microsecond:06}Z"
 
 
 def _moment(text: str | None) -> Any:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import ColumnElement, Connection, Select, delete, func, select
 
 from ecosight.rollouts import Exposure
 from ecosight.state.database import Database
-from ecosight.state.schema import exposures, outcomes
+from ecosight.state.schema import exposures, outcomes, rollouts
 from ecosight.state.spooled import SpooledTable
 
-__all__ = ["ExposureLog", "Exposures"]
+__all__ = ["ExposureLog", "Exposures", "TruthCursor"]
 
-REREAD = 2_000
-"""Rows before the cursor that are read again: on PostgreSQL a smaller number may be committed after a larger one."""
+PRUNE_ROWS = 5_000
+"""Deleted in one transaction: a few milliseconds in which others wait to write."""
 _FIELDS = tuple(Exposure.__dataclass_fields__)
-_COLUMNS = [exposures.c[name] for name in _FIELDS]
+_COLUMNS = tuple(exposures.c[name] for name in _FIELDS)
+
+TruthCursor = tuple[int, int]
+"""The last outcome and the last exposure that were looked at."""
 
 
 class ExposureLog:
@@ -31,63 +37,119 @@ class ExposureLog:
     def append(self, exposure: Exposure) -> None:
         """Once this returns, a kill -9 cannot take it away. Raises: Unavailable: the spool's disk is full."""
         row = {name: getattr(exposure, name) for name in _FIELDS}
-        self._rows.append({**row, "at": exposure.at.isoformat()})
+        row["at"] = exposure.at.isoformat()
+        self._rows.append(row)
 
     def flush(self) -> None:
-        """Bring everything spooled into the database. Raises: Unavailable."""
+        """Bring everything spooled into the database. Raises: Unavailable: all of it stays spooled."""
         self._rows.flush()
 
     def close(self) -> None:
+        """Drain once more; what the database does not take stays spooled."""
         self._rows.close()
 
 
 class Exposures:
-    """Reads them. Thread-safe."""
+    """Reads them. Thread-safe. Every method raises Unavailable when the database is away."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def since(self, rollout_id: str, cursor: int, limit: int = 5_000) -> tuple[list[Exposure], int]:
-        """The next exposures of a rollout, and some that were given before: whoever counts them knows their ids.
+        """The next exposures of a rollout, in the order in which they arrived; none is left out.
 
         Args:
             cursor: what the last call returned; 0 begins.
-        Returns: at most ``limit`` new ones behind the repeated ones, and the new cursor.
+        Returns: at most ``limit``, and the new cursor: the old one when there are none.
         """
         own = select(exposures.c.arrival, *_COLUMNS).where(exposures.c.rollout_id == rollout_id)
-        again = own.where(exposures.c.arrival.between(cursor - REREAD, cursor)).order_by(exposures.c.arrival)
-        new = own.where(exposures.c.arrival > cursor).order_by(exposures.c.arrival).limit(limit)
+        query = own.where(exposures.c.arrival > cursor).order_by(exposures.c.arrival).limit(limit)
         with self._database.read() as connection:
-            rows = connection.execute(again).all() if cursor else []
-            fresh = connection.execute(new).all()
-        found = [Exposure(**dict(zip(_FIELDS, row[1:], strict=True))) for row in (*rows, *fresh)]
-        return found, fresh[-1][0] if fresh else cursor
+            rows = connection.execute(query).all()
+        return [Exposure(**dict(zip(_FIELDS, row[1:], strict=True))) for row in rows], rows[-1][0] if rows else cursor
 
     def truths(self, rollout_id: str) -> list[tuple[str, str]]:
         """(prediction id, truth) of all labelled answers of a rollout, as they are known now."""
-        joined = outcomes.join(exposures, exposures.c.prediction_id == outcomes.c.prediction_id)
-        query = select(outcomes.c.prediction_id, outcomes.c.truth).select_from(joined).distinct()
+        return self.truths_since(rollout_id, None)[0]
+
+    def truths_since(self, rollout_id: str, cursor: TruthCursor | None) -> tuple[list[tuple[str, str]], TruthCursor]:
+        """(prediction id, truth) of the answers of a rollout that were labelled, or labelled anew, since the last call.
+
+        Args:
+            cursor: what the last call returned; None gives all that are known now.
+        Returns: the truths, some of them perhaps once more, and the new cursor.
+        """
+        last = select(
+            select(func.coalesce(func.max(outcomes.c.change), 0)).scalar_subquery(),
+            select(func.coalesce(func.max(exposures.c.arrival), 0)).where(_of(rollout_id)).scalar_subquery(),
+        )
+        found: dict[str, str] = {}
         with self._database.read() as connection:
-            rows = connection.execute(query.where(exposures.c.rollout_id == rollout_id)).all()
-        return [(row[0], row[1]) for row in rows]
+            # First of all: what comes between this look and the next statement is given again next time.
+            change, arrival = connection.execute(last).one()
+            if cursor is None:
+                found.update(_pairs(connection, _labelled(rollout_id)))
+            else:
+                # A truth may come before its exposure does, by another machine's spool; so both sides are asked.
+                found.update(_pairs(connection, _labelled(rollout_id).where(exposures.c.arrival > cursor[1])))
+                found.update(_pairs(connection, _told(rollout_id).where(outcomes.c.change > cursor[0])))
+        return list(found.items()), (change, arrival)
 
     def failed(self, rollout_id: str, arm: str, limit: int = 50) -> list[Exposure]:
         """The newest requests that an arm failed."""
-        query = select(*_COLUMNS).where(
-            exposures.c.rollout_id == rollout_id, exposures.c.intended == arm, exposures.c.fault != ""
-        )
-        with self._database.read() as connection:
-            rows = connection.execute(query.order_by(exposures.c.arrival.desc()).limit(limit)).all()
-        return [Exposure(**dict(zip(_FIELDS, row, strict=True))) for row in rows]
+        mine = _of(rollout_id) & (exposures.c.intended == arm) & (exposures.c.fault != "")
+        return self._all(select(*_COLUMNS).where(mine).order_by(exposures.c.arrival.desc()).limit(limit))
 
     def last_answer(self, rollout_id: str, arm: str) -> Exposure | None:
         """The last answer of an arm that a client got."""
-        query = select(*_COLUMNS).where(exposures.c.rollout_id == rollout_id, exposures.c.answered == arm)
-        with self._database.read() as connection:
-            row = connection.execute(query.order_by(exposures.c.at.desc()).limit(1)).first()
-        return None if row is None else Exposure(**dict(zip(_FIELDS, row, strict=True)))
+        mine = _of(rollout_id) & (exposures.c.answered == arm)
+        found = self._all(select(*_COLUMNS).where(mine).order_by(exposures.c.at.desc()).limit(1))
+        return found[0] if found else None
 
-    def forget(self, rollout_id: str) -> int:
-        """Delete those of a rollout that nobody will look at again. Returns how many there were."""
-        with self._database.begin() as connection:
-            return connection.execute(delete(exposures).where(exposures.c.rollout_id == rollout_id)).rowcount
+    def counts(self, rollout_id: str, arm: str) -> tuple[int, int]:
+        """Requests and distinct keys that an arm was meant to answer."""
+        mine = _of(rollout_id) & (exposures.c.intended == arm)
+        query = select(func.count(), func.count(exposures.c.key.distinct())).where(mine)
+        with self._database.read() as connection:
+            requests, keys = connection.execute(query).one()
+        return requests, keys
+
+    def prune(self, before: datetime) -> int:
+        """Delete what is older, but nothing of a rollout that is not finished: decisions still rest on it.
+
+        Returns: how many there were. The decisions keep the counts that were made of them.
+        """
+        unfinished = select(rollouts.c.id).where(rollouts.c.finished_at.is_(None))
+        old = (exposures.c.at < before) & exposures.c.rollout_id.not_in(unfinished)
+        few = select(exposures.c.arrival).where(old).order_by(exposures.c.arrival).limit(PRUNE_ROWS).scalar_subquery()
+        pruned = 0
+        while True:
+            with self._database.begin() as connection:
+                gone = connection.execute(delete(exposures).where(exposures.c.arrival.in_(few))).rowcount
+            pruned += gone
+            if gone < PRUNE_ROWS:
+                return pruned
+
+    def _all(self, query: Select[Any]) -> list[Exposure]:
+        with self._database.read() as connection:
+            return [Exposure(**dict(zip(_FIELDS, row, strict=True))) for row in connection.execute(query).all()]
+
+
+def _of(rollout_id: str) -> ColumnElement[bool]:
+    return exposures.c.rollout_id == rollout_id
+
+
+def _labelled(rollout_id: str) -> Select[Any]:
+    """From the exposures to their truths."""
+    joined = exposures.join(outcomes, exposures.c.prediction_id == outcomes.c.prediction_id)
+    return select(outcomes.c.prediction_id, outcomes.c.truth).select_from(joined).where(_of(rollout_id))
+
+
+def _told(rollout_id: str) -> Select[Any]:
+    """From the truths to their exposures: EXISTS, so that the few new truths are looked up, not all exposures."""
+    known = select(1).where(exposures.c.prediction_id == outcomes.c.prediction_id, _of(rollout_id)).exists()
+    return select(outcomes.c.prediction_id, outcomes.c.truth).where(known)
+
+
+def _pairs(connection: Connection, query: Select[Any]) -> Iterator[tuple[str, str]]:
+    return ((row[0], row[1]) for row in connection.execute(query))

@@ -6,14 +6,16 @@ that the number is still its own. Two processes may believe that they lead; only
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import Connection, select, update
 
-from ecosight.errors import Conflict
+from ecosight.errors import Conflict, Unavailable
 from ecosight.ports import Clock
 from ecosight.state.database import Database, insert_or_ignore
+from ecosight.state.patience import hold_briefly
 from ecosight.state.schema import leaders
 
 __all__ = ["Fence", "Leadership"]
@@ -28,6 +30,7 @@ class Fence:
 
     def check(self, connection: Connection) -> None:
         """Called inside the transaction that writes. Raises: Conflict: another process leads by now."""
+        hold_briefly(connection)
         # The row is locked until the transaction ends, so nobody takes over between this look and the write.
         query = select(leaders.c.fence).where(leaders.c.name == self.name).with_for_update()
         if connection.execute(query).scalar() != self.number:
@@ -40,8 +43,8 @@ class Leadership:
     Args:
         name: of what is led.
         holder: names this process and no other.
-        ttl_s: a leader that is not heard of for so long is replaced. Wall clocks of machines must agree to well below
-            it; where they do not, leaders alternate, but the fence still lets only one write.
+        ttl_s: a leader that is not heard of for so long is replaced. A clock that jumps or runs ahead costs one
+            take-over at most, and none of them lets two write.
     """
 
     def __init__(self, database: Database, name: str, holder: str, clock: Clock, *, ttl_s: float = 3.0) -> None:
@@ -54,6 +57,7 @@ class Leadership:
         now = self._clock.now()
         until = now + timedelta(seconds=self._ttl_s)
         with self._database.begin() as connection:
+            hold_briefly(connection)
             query = select(leaders).where(leaders.c.name == self._name).with_for_update()
             row = connection.execute(query).mappings().first()
             if row is None:
@@ -61,7 +65,7 @@ class Leadership:
                 return Fence(self._name, 1) if insert_or_ignore(connection, leaders, first) else None
             if row["holder"] == self._holder:
                 number = row["fence"]
-            elif row["until"] <= now or self._is_silent(row["fence"], str(row["until"])):
+            elif not row["holder"] or row["until"] <= now or self._is_silent(row["fence"], str(row["until"])):
                 number = row["fence"] + 1
             else:
                 return None
@@ -70,13 +74,13 @@ class Leadership:
         return Fence(self._name, number)
 
     def resign(self) -> None:
-        """Let another lead at once. Resigning without leading changes nothing."""
+        """Let another lead at once. Without leading, or without the database, nothing happens: leases run out."""
         mine = (leaders.c.name == self._name) & (leaders.c.holder == self._holder)
-        with self._database.begin() as connection:
+        with suppress(Unavailable), self._database.begin() as connection:
             connection.execute(update(leaders).where(mine).values(holder="", until=self._clock.now()))
 
     def _is_silent(self, fence: int, until: str) -> bool:
-        """Whether the lease was not renewed for its whole length by our own stopwatch: its wall clock ran ahead."""
+        """Whether it was not renewed for its whole length by our own stopwatch: its clock runs ahead of ours."""
         moment = self._clock.monotonic()
         if self._seen is None or self._seen[:2] != (fence, until):
             self._seen = (fence, until, moment)

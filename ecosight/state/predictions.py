@@ -12,6 +12,7 @@ from sqlalchemy import RowMapping, func, select
 
 from ecosight.errors import NotFound
 from ecosight.state.database import Database, insert_into
+from ecosight.state.ordering import take_turn
 from ecosight.state.schema import outcomes, predictions
 from ecosight.state.spooled import SpooledTable
 from ecosight.values import Outcome, Prediction
@@ -83,18 +84,21 @@ class PredictionLog:
             raise NotFound(
                 f"there is no prediction {outcome.prediction_id!r}", hint="Give the prediction_id of an answer."
             )
-        row = {
+        row: dict[str, object] = {
             "prediction_id": outcome.prediction_id,
             "truth": outcome.truth,
             "told_at": outcome.told_at,
             "annotator": outcome.annotator,
         }
+        last = select(func.coalesce(func.max(outcomes.c.change), 0))
         with self._database.begin() as connection:
+            take_turn(connection, outcomes)
+            row["change"] = connection.execute(last).scalar_one() + 1
             insert = insert_into(connection, outcomes).values(row)
             new = insert.excluded
             changed = insert.on_conflict_do_update(
                 index_elements=[outcomes.c.prediction_id],
-                set_={"truth": new.truth, "told_at": new.told_at, "annotator": new.annotator},
+                set_={name: new[name] for name in ("truth", "told_at", "annotator", "change")},
                 where=(outcomes.c.truth != new.truth) & (outcomes.c.told_at <= new.told_at),
             )
             return connection.execute(changed).rowcount == 1

@@ -9,10 +9,10 @@ from typing import Any
 from sqlalchemy import RowMapping, select, update
 
 from ecosight.errors import Conflict, NotFound
+from ecosight.ports import Fence
 from ecosight.rollouts import Decision, Rollout
 from ecosight.state.database import Database, insert_or_ignore
 from ecosight.state.documents import plain, rollout_from
-from ecosight.state.leadership import Fence
 from ecosight.state.schema import decisions, rollouts
 
 __all__ = ["RolloutStore"]
@@ -25,16 +25,18 @@ class RolloutStore:
         self._database = database
 
     def add(self, rollout: Rollout) -> None:
-        """Raises: Conflict: an unfinished rollout of this model exists."""
+        """Raises: Conflict: an unfinished rollout of this model exists, or one of this id. Unavailable."""
         row = {"id": rollout.id, "model": rollout.champion.name, **_columns(rollout)}
         with self._database.begin() as connection:
             if insert_or_ignore(connection, rollouts, row):
                 return
         other = self.active()
+        if other is None or other.id == rollout.id:
+            raise Conflict(f"there is a rollout {rollout.id} already", rollout_id=rollout.id)
         raise Conflict(
-            f"rollout {other.id if other else ''} is under way".replace("  ", " "),
+            f"rollout {other.id} is under way",
             hint="Wait for its end, or `ecosight rollout abort` it.",
-            rollout_id=other.id if other else "",
+            rollout_id=other.id,
         )
 
     def get(self, rollout_id: str) -> Rollout | None:
@@ -66,11 +68,14 @@ class RolloutStore:
             raise NotFound(f"there is no rollout {rollout.id!r}")
         raise Conflict(f"rollout {rollout.id} was changed by another", hint="Look at it again.")
 
-    def record(self, decision: Decision) -> None:
-        """Once for each id."""
+    def record(self, decision: Decision, fence: Fence | None = None) -> None:
+        """Once for each id. Raises: Conflict: the fence is broken. Unavailable."""
         row = {name: getattr(decision, name) for name in Decision.__dataclass_fields__}
+        row |= {name: dict(row[name]) for name in ("state", "evidence", "verdict")}
         with self._database.begin() as connection:
-            insert_or_ignore(connection, decisions, {**row, "state": dict(decision.state)})
+            if fence is not None:
+                fence.check(connection)
+            insert_or_ignore(connection, decisions, row)
 
     def decisions(self, rollout_id: str, limit: int = 100) -> Sequence[Decision]:
         """Newest first."""

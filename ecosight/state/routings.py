@@ -6,10 +6,10 @@ from datetime import datetime
 
 from sqlalchemy import Select, select
 
+from ecosight.ports import Fence
 from ecosight.rollouts import Routing
 from ecosight.state.database import Database, insert_or_ignore
 from ecosight.state.documents import plain, routing_from
-from ecosight.state.leadership import Fence
 from ecosight.state.schema import routings
 
 __all__ = ["RoutingStore"]

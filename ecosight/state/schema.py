@@ -96,6 +96,9 @@ outcomes = Table(
     Column("truth", PlainText, nullable=False),
     Column("told_at", UtcDateTime, nullable=False),
     Column("annotator", PlainText, nullable=False),
+    # Rises with every truth that is told or corrected: whoever remembers the last number reads only what is new.
+    Column("change", BigInteger, nullable=False, server_default="0"),
+    Index(None, "change"),
 )
 
 retrainings = Table(

@@ -12,7 +12,8 @@ from ecosight.state.schema import servers
 
 __all__ = ["Servers"]
 
-FORGOTTEN_AFTER = timedelta(hours=1)
+FORGOTTEN_AFTER = timedelta(days=2)
+"""Longer than a clock may be wrong: a server with a clock that runs ahead must not forget the living."""
 
 
 class Servers:
@@ -22,7 +23,7 @@ class Servers:
         self._database = database
 
     def report(self, report: ServerReport) -> None:
-        """Replace what this server said before; servers that died long ago are forgotten. Raises: Unavailable."""
+        """Replace what this server said before; servers that died days ago are forgotten. Raises: Unavailable."""
         row = {name: getattr(report, name) for name in ServerReport.__dataclass_fields__}
         row |= {"loaded": dict(report.loaded), "arms": {name: dict(arm) for name, arm in report.arms.items()}}
         with self._database.begin() as connection:
@@ -31,8 +32,9 @@ class Servers:
             connection.execute(delete(servers).where(servers.c.seen_at < report.seen_at - FORGOTTEN_AFTER))
 
     def live(self, now: datetime, within_s: float = 5.0) -> list[ServerReport]:
-        """Those that were heard of lately, by age."""
-        lately = servers.c.seen_at >= now - timedelta(seconds=within_s)
+        """Those that were heard of lately, by age. The machines' clocks must agree to within so many seconds."""
+        # From the future is not lately: it may have died before its clock was set right.
+        lately = servers.c.seen_at.between(now - timedelta(seconds=within_s), now + timedelta(seconds=within_s))
         query = select(servers).where(lately).order_by(servers.c.started_at, servers.c.server_id)
         with self._database.read() as connection:
             return [ServerReport(**row) for row in connection.execute(query).mappings()]

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Table
+from sqlalchemy import Connection, Table
 from sqlalchemy.exc import DataError, IntegrityError
 
 from ecosight.errors import EcosightError, Unavailable
 from ecosight.logs import get_logger
 from ecosight.state.database import Database, insert_many_or_ignore, insert_or_ignore
+from ecosight.state.ordering import take_turn
 from ecosight.state.spool import Spool
 
 __all__ = ["SpooledTable"]
@@ -93,7 +95,7 @@ class SpooledTable:
     def _insert(self, lines: list[bytes]) -> None:
         rows = [row for line in lines if (row := self._row(line)) is not None]
         try:
-            with self._database.begin() as connection:
+            with self._turn() as connection:
                 insert_many_or_ignore(connection, self._table, rows)
         except (DataError, IntegrityError):
             # One row that the database can never take must not hold up all others for ever.
@@ -102,10 +104,17 @@ class SpooledTable:
 
     def _insert_alone(self, row: dict[str, Any]) -> None:
         try:
-            with self._database.begin() as connection:
+            with self._turn() as connection:
                 insert_or_ignore(connection, self._table, row)
         except (DataError, IntegrityError) as error:
             self._set_aside(json.dumps(row, default=str).encode() + b"\n", str(error.orig))
+
+    @contextmanager
+    def _turn(self) -> Iterator[Connection]:
+        with self._database.begin() as connection:
+            if "arrival" in self._table.c:
+                take_turn(connection, self._table)
+            yield connection
 
     def _row(self, line: bytes) -> dict[str, Any] | None:
         try:

@@ -13,10 +13,12 @@ They need pytest, which is no dependency of the product: ``pip install 'ecosight
 from ecosight.testing.blob_store import BlobStoreConformance
 from ecosight.testing.clock import ClockConformance, ManualClock
 from ecosight.testing.embedder import EmbedderConformance
+from ecosight.testing.leadership import LeadershipConformance
 from ecosight.testing.modality import CompilingConformance, ModalityConformance
 from ecosight.testing.model_source import ModelSourceConformance
 from ecosight.testing.progress import ProgressConformance
 from ecosight.testing.ref_store import RefStoreConformance
+from ecosight.testing.routings import RoutingsConformance
 from ecosight.testing.servable import ServableConformance
 
 __all__ = [
@@ -24,10 +26,12 @@ __all__ = [
     "ClockConformance",
     "CompilingConformance",
     "EmbedderConformance",
+    "LeadershipConformance",
     "ManualClock",
     "ModalityConformance",
     "ModelSourceConformance",
     "ProgressConformance",
     "RefStoreConformance",
+    "RoutingsConformance",
     "ServableConformance",
 ]

@@ -193,14 +193,18 @@ def simulate(
     strategy: Strategy = "",
     steps: Steps = "",
     policy: Policy = None,
-    requests_per_s: Annotated[float | None, typer.Option(min=0.01, help="Instead of the recorded traffic.")] = None,
+    requests_per_s: Annotated[float | None, typer.Option(min=0.001, help="Instead of the recorded traffic.")] = None,
+    keys_per_s: Annotated[float | None, typer.Option(min=0.001, help="New keys a second [as recorded].")] = None,
+    error_rate: Annotated[float | None, typer.Option(min=0, max=1, help="Keys that fail today [0.005].")] = None,
+    label_rate: Annotated[float | None, typer.Option(min=0, max=1, help="Keys with a truth [as recorded].")] = None,
     days: Annotated[float, typer.Option(min=0.001, help="How far back recorded traffic is read.")] = 7,
-    runs: Annotated[int, typer.Option(min=1, max=100_000, help="Simulated rollouts of each case.")] = 200,
+    runs: Annotated[int, typer.Option(min=1, max=100_000, help="Rehearsals of each case.")] = 200,
     seed: Annotated[int | None, typer.Option(min=0, help="Of the random numbers [project.seed].")] = None,
     as_json: JsonOutput = False,
 ) -> None:
     """Rehearse a policy on recorded traffic: how often it errs, how soon it finds harm, how long it takes."""
-    from pipeline.rehearsal import rehearse
+    from ecosight.progress import terminal_progress
+    from pipeline.rehearsal import Expected, rehearse
     from pipeline.rollouts import policy_differences
 
     bench = workbench(context)
@@ -208,10 +212,16 @@ def simulate(
         bench,
         strategy=strategy or bench.config.ab_testing.strategy,
         differences=policy_differences(policy or [], steps),
-        requests_per_s=requests_per_s,
-        days=days,
+        expected=Expected(
+            requests_per_s=requests_per_s,
+            keys_per_s=keys_per_s,
+            error_rate=error_rate,
+            label_rate=label_rate,
+            days=days,
+        ),
         runs=runs,
         seed=bench.config.project.seed if seed is None else seed,
+        progress=terminal_progress(),
     )
     print_result(told, as_json=as_json, text=lines)
 

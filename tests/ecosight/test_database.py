@@ -10,7 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config as AlembicConfig
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect, text
@@ -49,6 +51,39 @@ def test_opening_again_keeps_what_is_there(database: Database, database_url: str
     with again.read() as connection:
         assert connection.execute(refs.select()).all() == [("a", "b")]
     again.close()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_database_of_an_older_version_is_brought_up_with_all_that_is_in_it(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    url = f"sqlite:///{tmp_path / 'ecosight.db'}" if kind == "sqlite" else request.getfixturevalue("postgres_url")
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        config = AlembicConfig()
+        config.set_main_option("script_location", "ecosight/state/migrations")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.execute(
+            text(
+                "INSERT INTO predictions (id, sample_id, model_version, model_digest, variant, key, label,"
+                " probabilities, latency_ms, made_at)"
+                " VALUES ('one', 's', '1', 'd', 'champion', 'k', 'dog', '{}', 1.0, '2026-05-01 12:00:00')"
+            )
+        )
+        connection.execute(text("INSERT INTO outcomes VALUES ('one', 'dog', '2026-05-01 12:00:00', 'ann')"))
+    engine.dispose()
+    opened = open_database(url)
+    with opened.read() as connection:
+        assert revision(connection) == HEAD
+        assert (
+            compare_metadata(MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}), metadata)
+            == []
+        )
+        assert connection.execute(text("SELECT prediction_id, truth, change FROM outcomes")).all() == [
+            ("one", "dog", 0)
+        ]
+    opened.close()
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])

@@ -42,7 +42,21 @@ print([name for name in heavy if name in sys.modules])
 
 @pytest.mark.parametrize(
     "verb",
-    ["init", "ingest", "dataset", "train", "evaluate", "register", "serve", "retrain", "label", "doctor", "demo"],
+    [
+        "init",
+        "ingest",
+        "dataset",
+        "train",
+        "evaluate",
+        "register",
+        "serve",
+        "retrain",
+        "label",
+        "doctor",
+        "demo",
+        "rollout",
+        "rollback",
+    ],
 )
 def test_every_promised_verb_explains_itself(verb: str, tmp_path: Path) -> None:
     done = ecosight(verb, "--help", cwd=tmp_path)

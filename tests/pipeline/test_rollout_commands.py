@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from ecosight.clock import iso
 from ecosight.errors import InvalidInput
 from ecosight.ids import new_id
 from ecosight.rollouts import BUCKETS, Arm, Decision, Incident, Routing, ServerReport
-from ecosight.values import ModelRef
+from ecosight.values import ModelRef, Prediction
 from pipeline.rollouts import policy_differences, who
 from pipeline.wiring import Workbench, open_workbench
 
@@ -246,7 +247,7 @@ def record_a_decision(project: Project, **changes: Any) -> str:
     """A decision of the controller at the first step of a canary; the changes are of its verdict."""
     from ab_testing.evidence import CandidateEvidence, Evidence
     from ab_testing.replaying import judge
-    from ab_testing.statistics.counts import ArmCounts
+    from ab_testing.stats.counts import ArmCounts
     from rollback.triggers import check_health
 
     with project.bench() as bench:
@@ -300,6 +301,63 @@ def test_a_verdict_that_does_not_follow_from_its_evidence_is_found(project: Proj
     told = project.text("rollout", "replay", expect=7)
     assert "DIFFERS" in told
     assert "it looked good" in told
+
+
+def test_a_rehearsal_tells_how_often_a_policy_errs_and_how_soon_it_finds_harm(project: Project) -> None:
+    brief = (
+        "--steps",
+        "50,100",
+        "-p",
+        "min_step_s=20",
+        "-p",
+        "min_units=100",
+        "-p",
+        "accuracy=required",
+        "-p",
+        "max_duration_s=300",
+    )
+    asked = ("rollout", "simulate", "--runs", "3", "--requests-per-s", "50", "--label-rate", "0.5", *brief)
+    told = project.json(*asked)
+    assert told["false_rollback_rate"] == 0
+    assert 0.5 < told["false_rollback_below"] < 1
+    equal, worse, failing = told["cases"]
+    assert (equal["runs"], failing["rolled_back"], worse["promoted"]) == (3, 1.0, 0.0)
+    assert failing["detection_s"] < told["duration_s"]
+    assert told["traffic"]["source"] == "as expected"
+    assert project.json(*asked) == told
+    text = project.text(*asked)
+    assert "fails 10 times as often" in text
+    assert "95% confidence" in text
+
+
+def test_a_rehearsal_without_traffic_asks_what_to_expect(project: Project) -> None:
+    _, said = project.run("rollout", "simulate", expect=10)
+    assert "--requests-per-s" in said
+
+
+def test_a_rehearsal_reads_the_recorded_traffic(project: Project) -> None:
+    with project.bench() as bench:
+        began = bench.clock.now() - timedelta(minutes=10)
+        for number in range(300):
+            bench.predictions.append(
+                Prediction(
+                    id=f"pred_{number}",
+                    sample_id="a" * 64,
+                    model_version="2",
+                    model_digest="2" * 64,
+                    variant="champion",
+                    key=f"sensor-{number % 100}",
+                    label="owl",
+                    probabilities={"owl": 1.0},
+                    latency_ms=1.0,
+                    made_at=began + timedelta(seconds=number),
+                )
+            )
+    traffic = project.json("rollout", "simulate", "--runs", "1", "-p", "max_duration_s=60")["traffic"]
+    assert traffic["requests_per_s"] == pytest.approx(300 / 299)
+    assert traffic["keys_per_s"] == pytest.approx(100 / 299)
+    assert traffic["label_rate"] == 0
+    assert "300 requests" in traffic["source"]
 
 
 @pytest.fixture

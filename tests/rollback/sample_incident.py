@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ab_testing.evidence import CandidateEvidence, Evidence
-from ab_testing.statistics.counts import ArmCounts
-from ab_testing.statistics.histogram import LatencyHistogram
+from ab_testing.stats.counts import ArmCounts
+from ab_testing.stats.histogram import LatencyHistogram
 from ecosight.rollouts import Arm, Decision, Exposure, Incident, Rollout, Routing
 from ecosight.values import ModelRef
 from rollback.report import Look, Material

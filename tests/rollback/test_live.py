@@ -14,7 +14,7 @@ from sample_incident import NEW, OLD, START, at, make_rollout
 from ab_testing.evidence import CandidateEvidence, Evidence
 from ab_testing.plan import Plan, next_routing
 from ab_testing.policy import Policy
-from ab_testing.statistics.counts import ArmCounts
+from ab_testing.stats.counts import ArmCounts
 from ecosight.errors import Unavailable
 from ecosight.rollouts import BUCKETS, Arm, Decision, Exposure, Rollout, ServerReport
 from ecosight.state import Database

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sample_incident import START, at, make_material, make_rollout
 
-from ab_testing.statistics.counts import ArmCounts
+from ab_testing.stats.counts import ArmCounts
 from rollback.alerts import alert_of
 from rollback.page import render_page
 from rollback.publishing import publish_report

@@ -15,9 +15,9 @@ from sample_incident import make_rollout
 from ab_testing.evidence import CandidateEvidence, Evidence
 from ab_testing.health import Check, Health
 from ab_testing.policy import Policy
-from ab_testing.statistics.assignment import AssignmentCounts
-from ab_testing.statistics.counts import ArmCounts
-from ab_testing.statistics.histogram import LatencyHistogram
+from ab_testing.stats.assignment import AssignmentCounts
+from ab_testing.stats.counts import ArmCounts
+from ab_testing.stats.histogram import LatencyHistogram
 from rollback.triggers import check_health
 
 STEADY = {"errors": ArmCounts.at(0.5, control=(5000, 25), candidate=(5000, 25))}

@@ -1,4 +1,4 @@
-"""Rollouts: routings, rollouts, decisions, exposures, servers, leaders and incidents."""
+"""Rollouts: routings, rollouts, decisions, exposures, servers, leaders, incidents; outcomes count their changes."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ def upgrade() -> None:
     _exposures()
     _servers()
     _incidents()
+    op.add_column("outcomes", sa.Column("change", sa.BigInteger, nullable=False, server_default="0"))
+    op.create_index("ix_outcomes_change", "outcomes", ["change"])
 
 
 def _routings() -> None:

@@ -1,0 +1,129 @@
+"""Evidence counts each request once and each key by its first bad event, in whatever order the rows come."""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rollout_kit import BEGAN, a_rollout, a_routing, an_exposure
+
+from ab_testing.evidence import CandidateEvidence, Evidence
+from ab_testing.folding import EvidenceFold
+from ecosight.rollouts import CHAMPION, CONTROL, Exposure
+
+ROUTINGS = [
+    a_routing(0, champion=9_000, candidate=0, control=1_000),
+    a_routing(1, champion=8_000, candidate=1_000, control=1_000),
+    a_routing(2, champion=0, candidate=5_000, control=5_000),
+]
+
+
+def evidence(exposures: list[Exposure], *, truths: list[tuple[str, str]] | None = None, **rollout: Any) -> Evidence:
+    fold = EvidenceFold(a_rollout(**rollout))
+    fold.set_routings(ROUTINGS)
+    fold.add(exposures)
+    fold.add_truths(truths or [])
+    return fold.snapshot(BEGAN + timedelta(seconds=60), [], epoch=2)
+
+
+def candidate(exposures: list[Exposure], **options: Any) -> CandidateEvidence:
+    return evidence(exposures, **options).candidates[0]
+
+
+def test_a_key_that_fails_often_is_one_bad_key() -> None:
+    faults = [an_exposure(n, key="noisy", fault="error", answered=CHAMPION) for n in range(50)]
+    found = candidate([*faults, an_exposure(99)])
+    assert (found.errors.candidate_units, found.errors.candidate_bad) == (2, 1)
+    assert (found.requests, found.recent_faults) == (51, 50)
+
+
+def test_a_fallback_hides_nothing() -> None:
+    found = candidate(
+        [an_exposure(1, answered=CHAMPION, fault="late"), an_exposure(2, CHAMPION), an_exposure(3, CONTROL)]
+    )
+    assert found.errors.candidate_bad == 1
+    assert (found.errors.control_units, found.errors.control_bad) == (2, 0)
+    assert found.errors.stages[0].share == pytest.approx(0.1)
+
+
+def test_stages_are_never_pooled() -> None:
+    found = candidate([an_exposure(1), an_exposure(2, stage=2), an_exposure(3, CONTROL, stage=2, fault="error")])
+    assert found.errors.shares == (pytest.approx(0.1), 0.5)
+    assert [stage.candidate_units for stage in found.errors.stages] == [1, 1]
+    assert [stage.control_bad for stage in found.errors.stages] == [0, 1]
+
+
+def test_slow_answers_are_found_once_the_threshold_is_frozen() -> None:
+    answers = [
+        an_exposure(1, latency_ms=90),
+        an_exposure(2, CONTROL, latency_ms=20),
+        an_exposure(3, CHAMPION, latency_ms=99),
+    ]
+    assert candidate(answers).slow.candidate_bad == 0
+    found = candidate(answers, threshold_ms=50.0)
+    assert (found.slow.candidate_units, found.slow.candidate_bad) == (1, 1)
+    assert (found.slow.control_units, found.slow.control_bad) == (
+        1,
+        0,
+    )  # the champion in the server is no fair comparison
+
+
+def test_truths_count_whether_they_come_before_the_answer_or_after() -> None:
+    truths = [("pred_1", "gun_shot"), ("pred_2", "dog_bark")]
+    exposures = [an_exposure(1), an_exposure(2), an_exposure(3)]
+    late = candidate(exposures, truths=truths)
+    fold = EvidenceFold(a_rollout())
+    fold.set_routings(ROUTINGS)
+    fold.add_truths(truths)
+    fold.add(exposures)
+    early = fold.snapshot(BEGAN, [], epoch=2).candidates[0]
+    assert late.wrong == early.wrong
+    assert (late.wrong.candidate_units, late.wrong.candidate_bad) == (2, 1)
+    assert (late.labelled.candidate_units, late.labelled.candidate_bad) == (3, 2)
+
+
+def test_overrides_are_no_evidence() -> None:
+    assert candidate([an_exposure(1, counted=False)]).errors.candidate_units == 0
+
+
+def test_only_disagreements_of_a_shadow_need_a_label() -> None:
+    def shadow(number: int, ours: str, theirs: str) -> Exposure:
+        return an_exposure(
+            number, id=f"pred_{number}~candidate", label=ours, champion_label=theirs, answered=CHAMPION, counted=False
+        )
+
+    told = [shadow(1, "a", "a"), shadow(2, "a", "b"), shadow(3, "a", "b"), shadow(4, "a", "b"), shadow(5, "a", "b")]
+    pairs = candidate(told, truths=[("pred_2", "a"), ("pred_3", "b"), ("pred_4", "c")]).pairs
+    assert (pairs.agreed, pairs.candidate_right, pairs.control_right, pairs.neither_right, pairs.pending) == (
+        1,
+        1,
+        1,
+        1,
+        1,
+    )
+
+
+MIXED = [
+    an_exposure(n, arm, key=f"key-{n % 7}", stage=1 + n % 2, fault="error" if n % 5 == 0 else "")
+    for n, arm in enumerate(["candidate", "control", "champion"] * 12)
+]
+
+
+@settings(deadline=None, max_examples=50)
+@given(seed=st.integers(0, 10_000), doubled=st.integers(0, 30))
+def test_order_and_repetition_change_nothing(seed: int, doubled: int) -> None:
+    rows = [*MIXED, *MIXED[:doubled]]
+    random.Random(seed).shuffle(rows)
+    told, expected = evidence(rows).as_dict(), evidence(MIXED).as_dict()
+    for each in (told, expected):
+        del each["slices"]  # a key's first label is that of the first row
+    assert told == expected
+
+
+def test_evidence_survives_json() -> None:
+    found = evidence(MIXED, truths=[("pred_3", "gun_shot")], threshold_ms=5.0)
+    assert Evidence.from_dict(found.as_dict()) == found

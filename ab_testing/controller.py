@@ -177,7 +177,7 @@ class RolloutController:
                 state="running",
                 stage=1,
                 stage_since=self._clock.now(),
-                threshold_ms=freeze_threshold_ms(reference, min_reference=1) if enough else None,
+                threshold_ms=freeze_threshold_ms(reference, min_reference=1) if enough and reference.count else None,
             )
 
     def _act(self, rollout: Rollout, verdict: Verdict, fence: Fence) -> None:

@@ -29,7 +29,7 @@ def configure_logging(*, level: str = "INFO", json_lines: bool | None = None) ->
     structlog.configure(
         processors=_processors(as_json),
         wrapper_class=_from_level(level),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, _StandardError())),
     )
 
 

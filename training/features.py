@@ -130,7 +130,8 @@ class FeatureStore:
                     batch = batches.pop(0)
                     running[pool.submit(self._embed, batch)] = batch
                 progress.checkpoint()
-                done = next(iter(wait(running, return_when=FIRST_COMPLETED).done))
+                finished = wait(running, return_when=FIRST_COMPLETED).done
+                done = min(finished, key=lambda each: each.exception() is not None)  # keep what is good before raising
                 ids, vectors = running.pop(done), done.result()
                 _store(connection, ids, vectors)
                 task.advance(len(ids), cached=cached)

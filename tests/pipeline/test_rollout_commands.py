@@ -320,7 +320,8 @@ def test_a_rehearsal_tells_how_often_a_policy_errs_and_how_soon_it_finds_harm(pr
     told = project.json(*asked)
     assert told["false_rollback_rate"] == 0
     assert 0.5 < told["false_rollback_below"] < 1
-    equal, worse, failing = told["cases"]
+    equal, worse, failing, slow = told["cases"]
+    assert slow["rolled_back"] == 1.0
     assert (equal["runs"], failing["rolled_back"], worse["promoted"]) == (3, 1.0, 0.0)
     assert failing["detection_s"] < told["duration_s"]
     assert told["traffic"]["source"] == "as expected"

@@ -326,6 +326,7 @@ class CountingModality:
 
     name = "sound"
     extensions = frozenset({".txt"})
+    max_bytes = 2**26
 
     def __init__(self, servable):
         self._servable = servable

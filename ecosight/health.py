@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
-import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
+from ecosight.clock import SystemClock
 from ecosight.config import Config
 from ecosight.errors import EcosightError, Unavailable
 from ecosight.ids import new_id
@@ -20,7 +18,6 @@ from ecosight.state.database import Database, server_version
 __all__ = ["Check", "check_blobs", "check_folder", "check_redis", "kernel_checks"]
 
 LOW_DISK_BYTES = 2**30
-REDIS_TIMEOUT_S = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,22 +72,14 @@ def check_blobs(blobs: BlobStore) -> str:
 
 
 def check_redis(url: str) -> str:
-    """Say PING. A server that wants a password first is reachable too. Raises: Unavailable."""
-    where = urlsplit(url)
-    host, port = where.hostname or "localhost", where.port or 6379
+    """Write a key that vanishes, as servers do. Raises: Unavailable; ConfigError: not a URL of Redis."""
+    from ecosight.state.shared.line import Line
+
+    line = Line(url, SystemClock())
     try:
-        with socket.create_connection((host, port), timeout=REDIS_TIMEOUT_S) as plain:
-            connection = _encrypted(plain, host) if where.scheme == "rediss" else plain
-            connection.sendall(b"PING\r\n")
-            answer = connection.recv(64)
-    except OSError as error:
-        raise Unavailable(
-            f"Redis at {host}:{port} cannot be reached: {error}",
-            hint="Start it, correct redis.url, or leave redis.url out: it is optional.",
-        ) from error
-    if not answer.startswith((b"+PONG", b"-NOAUTH")):
-        raise Unavailable(f"{host}:{port} does not answer as Redis does", hint="Correct redis.url.")
-    return f"{host}:{port} answers"
+        return line.check()
+    finally:
+        line.close()
 
 
 def _run(name: str, look: Callable[[], str]) -> Check:
@@ -98,10 +87,6 @@ def _run(name: str, look: Callable[[], str]) -> Check:
         return Check(name=name, ok=True, detail=look())
     except EcosightError as error:
         return Check(name=name, ok=False, detail=error.message, hint=error.hint)
-
-
-def _encrypted(plain: socket.socket, host: str) -> socket.socket:
-    return ssl.create_default_context().wrap_socket(plain, server_hostname=host)
 
 
 def _user() -> str:

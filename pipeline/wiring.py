@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ecosight.state.routings import RoutingStore
     from ecosight.state.samples import SampleStore
     from ecosight.state.servers import Servers
+    from ecosight.state.shared import Shared
     from mlflow_integration.registry import ModelRegistry
     from mlflow_integration.tracker import MLflowTracker
     from training.retraining import RetrainingParts
@@ -122,10 +123,19 @@ class Workbench:
         return open_registry(self.config)
 
     @cached_property
+    def shared(self) -> Shared | None:
+        """What several machines share through Redis; None without ``redis.url``."""
+        if self.config.redis.url is None:
+            return None
+        from ecosight.state.shared import open_shared
+
+        return open_shared(self.config.redis.url, self.db, self.clock)
+
+    @cached_property
     def routings(self) -> RoutingStore:
         from ecosight.state.routings import RoutingStore
 
-        return RoutingStore(self.db)
+        return self.shared.routings if self.shared is not None else RoutingStore(self.db)
 
     @cached_property
     def rollouts(self) -> RolloutStore:
@@ -143,7 +153,7 @@ class Workbench:
     def servers(self) -> Servers:
         from ecosight.state.servers import Servers
 
-        return Servers(self.db)
+        return self.shared.servers if self.shared is not None else Servers(self.db)
 
     @cached_property
     def exposure_log(self) -> ExposureLog:
@@ -205,8 +215,8 @@ class Workbench:
     def close(self) -> None:
         """Flush and close what was made."""
         made = vars(self)
-        for name in ("predictions", "exposure_log", "db"):
-            if name in made:
+        for name in ("predictions", "exposure_log", "shared", "db"):
+            if made.get(name) is not None:
                 made[name].close()
 
     def __enter__(self) -> Workbench:

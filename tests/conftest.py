@@ -25,6 +25,8 @@ settings.load_profile("ecosight")
 pytest.register_assert_rewrite("ecosight.testing")
 
 if TYPE_CHECKING:
+    from redis_kit import RedisServer
+
     from ecosight.state import Database
 
 S3_BUCKET = "ecosight-tests"
@@ -75,6 +77,18 @@ def s3_endpoint() -> Iterator[str]:
         patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
         boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1").create_bucket(Bucket=S3_BUCKET)
         yield endpoint
+    server.stop()
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
+    """A Redis for this test alone, on a free port: tests stop it, empty it and put it back."""
+    if shutil.which("redis-server") is None:
+        _missing("redis-server is not on PATH")
+    from redis_kit import start_redis
+
+    server = start_redis(tmp_path)
+    yield server
     server.stop()
 
 

@@ -45,7 +45,7 @@ class DatabaseSection(Section):
 
 class RedisSection(Section):
     url: str | None = None
-    """Redis, for several machines."""
+    """Redis, for many servers: looks and reports. It may be away. A password goes into the environment."""
 
 
 class MlflowSection(Section):

@@ -20,6 +20,7 @@ from ecosight.testing.progress import ProgressConformance
 from ecosight.testing.ref_store import RefStoreConformance
 from ecosight.testing.routings import RoutingsConformance
 from ecosight.testing.servable import ServableConformance
+from ecosight.testing.servers import ServersConformance
 
 __all__ = [
     "BlobStoreConformance",
@@ -34,4 +35,5 @@ __all__ = [
     "RefStoreConformance",
     "RoutingsConformance",
     "ServableConformance",
+    "ServersConformance",
 ]

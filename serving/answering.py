@@ -17,8 +17,9 @@ from ecosight.state.predictions import PredictionLog
 from ecosight.values import ModelRef, Prediction
 from serving.batching import InferencePipeline
 from serving.limits import Admission
+from serving.loaded_model import ModelLease
 from serving.metrics import Metrics
-from serving.model_holder import ModelHolder, ModelLease
+from serving.model_holder import ModelHolder
 
 if TYPE_CHECKING:
     from serving.split_traffic import SplitTraffic

@@ -51,6 +51,8 @@ def create_app(parts: ServingParts, *, environ: Mapping[str, str] | None = None)
         try:
             yield
         finally:
+            if assembly.traffic is not None:  # before the arms stop: that would count as their fault
+                await assembly.traffic.stop()
             await to_thread.run_sync(assembly.stop)
 
     # Its pages load nothing from elsewhere: /docs also works where there is no network.

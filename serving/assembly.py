@@ -14,9 +14,10 @@ from serving.batching import InferencePipeline
 from serving.figures import Figures
 from serving.isolation import IsolatedArm
 from serving.limits import Admission, Limits, Memory
-from serving.memory import MemoryKeeper
+from serving.loaded_model import LoadedModel
+from serving.memory import MemoryKeeper, settle
 from serving.metrics import Metrics
-from serving.model_holder import LoadedModel, ModelHolder
+from serving.model_holder import ModelHolder
 from serving.parts import ServingParts
 from serving.readiness import Readiness, StoreChecks
 from serving.routing import RoutingFollower
@@ -26,6 +27,8 @@ __all__ = ["Assembly"]
 
 FIRST_MODEL_S = 30.0
 """How long a start waits for the first model before it takes requests without one."""
+ARMS_S = 15.0
+"""How long it then waits for the arms of a rollout that is under way."""
 
 
 class Assembly:
@@ -74,8 +77,11 @@ class Assembly:
             self.follower.start()
         self.holder.start()
         self.holder.wait_for_first_look(FIRST_MODEL_S)
+        if self.follower is not None:
+            self.follower.wait_for_arms(ARMS_S)
         for task in self.parts.background:
             task.start()
+        settle()
 
     def stop(self) -> None:
         """Stop in reverse order. What fails to stop is logged and does not keep the rest from stopping."""
@@ -105,6 +111,9 @@ class Assembly:
         self.metrics.swap(model)
         self.memory_keeper.soon()
 
+    def _dropped_copies(self) -> float:
+        return self.traffic.dropped_copies if self.traffic is not None else 0
+
     def _watch(self) -> None:
         watched: dict[str, tuple[str, Callable[[], float]]] = {
             "in_flight_files": ("Files admitted and not yet answered", lambda: self.admission.taken),
@@ -112,6 +121,7 @@ class Assembly:
             "queue_limit_files": ("Files that may be in flight", lambda: self.admission.limit),
             "held_bytes": ("Bytes of request bodies in memory", lambda: self.memory.held_bytes),
             "failed_swaps": ("Models that could not be swapped in", lambda: self.holder.failed_swaps),
+            "dropped_copies": ("Copies for shadows that were not made, for want of room", self._dropped_copies),
         }
         for name, (description, value) in watched.items():
             self.metrics.watch(name, description, value)
@@ -133,7 +143,8 @@ def follower_of(parts: ServingParts, holder: ModelHolder) -> RoutingFollower | N
     def make_arm(arm: Arm) -> IsolatedArm:
         return IsolatedArm(arm.name, arm.model, launch=launch, fetch=parts.source.fetch, clock=parts.clock)
 
-    return RoutingFollower(parts.routings, parts.servers, holder, parts.clock, make_arm=make_arm)
+    grace_s = 1 + parts.config.ab_testing.candidate_timeout_ms / 1000
+    return RoutingFollower(parts.routings, parts.servers, holder, parts.clock, make_arm=make_arm, grace_s=grace_s)
 
 
 def _cores() -> int:

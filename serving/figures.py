@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 
 from ecosight.clock import iso
 from ecosight.errors import EcosightError
+from serving.loaded_model import LoadedModel
 from serving.metrics import Metrics
-from serving.model_holder import LoadedModel, ModelHolder
+from serving.model_holder import ModelHolder
 from serving.parts import ServingParts
 
 __all__ = ["RETRAIN", "Figures"]

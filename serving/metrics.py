@@ -13,7 +13,7 @@ from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST as OPEN
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
 from serving.batching import BatchFigures
-from serving.model_holder import LoadedModel
+from serving.loaded_model import LoadedModel
 
 __all__ = ["Metrics", "preferred_type"]
 

@@ -1,7 +1,7 @@
 """Follows the champion alias: loads and warms a new model beside the old one, then swaps in one step.
 
-While a rollout runs, the routing says whom to follow (``pin``) and which models to keep loaded beside it (``keep``), so
-that the switch to one of those is an assignment.
+While a rollout runs, the routing says whom to follow instead (``pinned``) and which models to keep loaded beside it
+(``standby``), so that the switch to one of those is an assignment.
 
 A request leases the model once and uses that one to its end. A model that cannot be fetched, verified or warmed
 is never swapped in: the old one stays, the fault is shown, and the next try comes later and later.
@@ -16,102 +16,35 @@ from datetime import datetime
 from typing import Any
 
 from ecosight.clock import iso
-from ecosight.errors import EcosightError, NoModel
+from ecosight.errors import EcosightError, NoModel, Unavailable
 from ecosight.logs import get_logger
-from ecosight.ports import Clock, Modality, ModelSource, Servable
+from ecosight.ports import Clock, Modality, ModelSource
 from ecosight.values import ModelRef
+from serving.loaded_model import LoadedModel, ModelLease
 
-__all__ = ["LoadedModel", "ModelHolder", "ModelLease"]
+__all__ = ["ModelHolder"]
 
 SLOWEST_RETRY_S = 60.0
 
 
-class LoadedModel:
-    """One model that is loaded and warm, with the count of those who use it. Thread-safe."""
-
-    def __init__(self, ref: ModelRef, servable: Servable, loaded_at: datetime) -> None:
-        self.ref, self.servable, self.loaded_at = ref, servable, loaded_at
-        self._lock = threading.Lock()
-        self._leases, self._retired, self._closed = 0, False, False
-
-    def lease(self) -> ModelLease | None:
-        """The right to use it, or None once it is retired."""
-        with self._lock:
-            if self._retired:
-                return None
-            self._leases += 1
-        return ModelLease(self)
-
-    def retire(self) -> None:
-        """No new leases; closed when the last one is over."""
-        with self._lock:
-            self._retired = True
-        self._close_if_unused()
-
-    @property
-    def closed(self) -> bool:
-        return self._closed
-
-    def _share(self) -> ModelLease:
-        # Allowed for a retired model too: whoever shares holds a lease, so it is not closed yet.
-        with self._lock:
-            self._leases += 1
-        return ModelLease(self)
-
-    def _release(self) -> None:
-        with self._lock:
-            self._leases -= 1
-        self._close_if_unused()
-
-    def _close_if_unused(self) -> None:
-        with self._lock:
-            if self._closed or not self._retired or self._leases:
-                return
-            self._closed = True
-        close: Callable[[], None] | None = getattr(self.servable, "close", None)
-        try:
-            if close is not None:
-                close()
-        except Exception:  # whoever gave up the last lease has nothing to do with it
-            get_logger("serving").exception("model_not_closed", model=str(self.ref))
-
-
-class ModelLease:
-    """The right to use one model until ``release``; releasing twice is once. Also a context manager."""
-
-    __slots__ = ("_held", "model")
-
-    def __init__(self, model: LoadedModel) -> None:
-        self.model, self._held = model, True
-
-    @property
-    def servable(self) -> Servable:
-        return self.model.servable
-
-    def share(self) -> ModelLease:
-        """A second lease of the same model, with its own release."""
-        return self.model._share()
-
-    def release(self) -> None:
-        if self._held:
-            self._held = False
-            self.model._release()
-
-    def __enter__(self) -> ModelLease:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.release()
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SwapFault:
-    """Why the registry could not be followed, last time it was tried."""
+    """Why a model could not be loaded, or the registry not be followed, last time it was tried.
+
+    Attributes:
+        retry_at: when it may be tried again, on the monotonic clock.
+    """
 
     model: ModelRef | None
     error: Exception
     at: datetime
     tries: int
+    retry_at: float = 0.0
+
+    @property
+    def state(self) -> str:
+        """Of the model: nothing is wrong with one whose registry is away."""
+        return "loading" if isinstance(self.error, Unavailable) else "failed"
 
     def as_dict(self) -> dict[str, Any]:
         told = self.error.as_dict() if isinstance(self.error, EcosightError) else {"message": repr(self.error)}
@@ -122,6 +55,14 @@ class SwapFault:
             "at": iso(self.at),
             "tries": self.tries,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """Whom to follow, and what to keep loaded. Replaced as a whole, so that no thread sees half of one."""
+
+    pinned: ModelRef | None = None
+    standby: tuple[ModelRef, ...] = ()
 
 
 class ModelHolder:
@@ -148,11 +89,9 @@ class ModelHolder:
         self._engine, self._threads, self._poll_seconds, self._on_swap = engine, threads, poll_seconds, on_swap
         self._current: LoadedModel | None = None
         self._fault: SwapFault | None = None
-        self._not_before = 0.0
-        self._pinned: ModelRef | None = None
-        self._wanted: tuple[ModelRef, ...] = ()
-        self._standby: dict[str, LoadedModel] = {}
-        self._standby_faults: dict[str, str] = {}
+        self._wish = _Wish()
+        self._standby: dict[ModelRef, LoadedModel] = {}
+        self._standby_faults: dict[ModelRef, SwapFault] = {}
         self._stop, self._looked, self._nudged = threading.Event(), threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._follow, name="model-holder", daemon=True)
         self.swaps = self.failed_swaps = 0
@@ -179,19 +118,28 @@ class ModelHolder:
             pinned: this model answers as soon as it is loaded, whatever the alias says; None: the alias again.
             standby: loaded and warm, though they answer nothing.
         """
-        if (pinned, tuple(standby)) != (self._pinned, self._wanted):
-            self._pinned, self._wanted = pinned, tuple(standby)
-            self._standby_faults = {}
+        wish = _Wish(pinned, tuple(standby))
+        if wish != self._wish:
+            self._wish = wish
             self._nudged.set()
 
     def loaded(self) -> dict[str, str]:
-        """By digest: ``ready``, ``loading`` or ``failed``, of the current model and of those that are to be kept."""
-        states = {model.digest: "loading" for model in self._wanted}
-        states |= dict.fromkeys(self._standby_faults, "failed")
+        """By digest: ``ready``, ``loading`` or ``failed``, of the current model and of those that are wanted.
+
+        Of several versions with the same bytes, the state of the one that is furthest from ready.
+        """
+        wish, current, fault = self._wish, self._current, self._fault
+        wanted = {*wish.standby, *([wish.pinned] if wish.pinned is not None else [])}
+        states = dict.fromkeys(wanted, "loading")
+        faults = [*self._standby_faults.values(), *([fault] if fault is not None else [])]
+        states |= {fault.model: fault.state for fault in faults if fault.model in wanted}
         states |= dict.fromkeys(list(self._standby), "ready")
-        if (current := self._current) is not None:
-            states[current.ref.digest] = "ready"
-        return states
+        if current is not None:
+            states[current.ref] = "ready"
+        told: dict[str, str] = {}
+        for model, state in states.items():
+            told[model.digest] = min(state, told.get(model.digest, state), key=("failed", "loading", "ready").index)
+        return told
 
     def wait_for_first_look(self, timeout_s: float) -> bool:
         """Wait until the alias was looked at once, and the model behind it loaded or refused."""
@@ -225,14 +173,25 @@ class ModelHolder:
 
         Returns: whether the model was swapped.
         """
+        swapped = self._follow_champion()
+        self._keep_standby()
+        return swapped
+
+    def _follow(self) -> None:
+        while not self._stop.is_set():
+            self._nudged.clear()
+            self.refresh()
+            self._looked.set()
+            self._nudged.wait(self._poll_seconds)
+
+    def _follow_champion(self) -> bool:
         champion: ModelRef | None = None
         try:
-            champion = self._pinned or self._source.champion()
+            champion = self._wish.pinned or self._source.champion()
             if champion is None or self._is_current(champion):
                 self._fault = None
-                self._keep_standby()
                 return False
-            if self._clock.monotonic() < self._not_before and self._fault and self._fault.model == champion:
+            if not self._due(champion, self._fault):
                 return False
             self._swap(champion)
         except Exception as error:  # whatever it is: the old model answers on, and the thread lives
@@ -241,27 +200,15 @@ class ModelHolder:
         self._fault = None
         return True
 
-    def _follow(self) -> None:
-        while not self._stop.is_set():
-            self._nudged.clear()
-            if self.refresh():
-                self._keep_standby()
-            self._looked.set()
-            self._nudged.wait(self._poll_seconds)
-
     def _is_current(self, champion: ModelRef) -> bool:
         return self._current is not None and self._current.ref == champion
 
     def _swap(self, champion: ModelRef) -> None:
-        new = self._standby.pop(champion.digest, None)
-        if new is None or new.ref != champion:
-            if new is not None:
-                new.retire()
-            new = self._load(champion)
+        new = self._standby.pop(champion, None) or self._load(champion)
         old, self._current = self._current, new
         self.swaps += 1
-        if old is not None and any(old.ref == model for model in self._wanted):
-            self._standby[old.ref.digest] = old
+        if old is not None and old.ref in self._wish.standby:
+            self._standby[old.ref] = old
         elif old is not None:
             old.retire()
         log = get_logger("serving")
@@ -276,29 +223,43 @@ class ModelHolder:
 
     def _keep_standby(self) -> None:
         """Load what is to be kept, and let go of the rest."""
-        wanted = {model.digest: model for model in self._wanted}
-        for digest in [digest for digest in self._standby if digest not in wanted]:
-            self._standby.pop(digest).retire()
-        for digest, model in wanted.items():
-            if digest in self._standby or digest in self._standby_faults or self._is_current(model):
+        wish = self._wish
+        for model in [model for model in self._standby if model not in wish.standby]:
+            self._standby.pop(model).retire()
+        self._standby_faults = {model: fault for model, fault in self._standby_faults.items() if model in wish.standby}
+        for model in wish.standby:
+            if self._stop.is_set() or self._wish is not wish:  # loading takes long: what is new goes first
+                return
+            fault = self._standby_faults.get(model)
+            if model in self._standby or self._is_current(model) or not self._due(model, fault):
                 continue
             try:
-                self._standby[digest] = self._load(model)
+                self._standby[model] = self._load(model)
+                self._standby_faults.pop(model, None)
             except Exception as error:  # told to whoever asks; the model that answers has nothing to do with it
-                self._standby_faults[digest] = str(error)
-                get_logger("serving").warning("standby_not_loaded", model=str(model), error=str(error))
+                self._standby_faults[model] = self._noted("standby_not_loaded", model, error, fault)
+
+    def _due(self, model: ModelRef, fault: SwapFault | None) -> bool:
+        return fault is None or fault.model != model or self._clock.monotonic() >= fault.retry_at
 
     def _failed(self, champion: ModelRef | None, error: Exception) -> None:
         before = self._fault if self._fault and self._fault.model == champion else None
-        tries = before.tries + 1 if before else 1
-        self._fault = SwapFault(model=champion, error=error, at=self._clock.now(), tries=tries)
-        if champion is None:  # the registry cannot be reached: looking again is cheap
-            wait_s = 0.0
-        else:
+        if champion is not None:
             self.failed_swaps += 1
-            wait_s = min(SLOWEST_RETRY_S, self._poll_seconds * 2.0**tries)
-        self._not_before = self._clock.monotonic() + wait_s
-        if tries == 1 or champion is not None:
-            get_logger("serving").warning(
-                "model_not_swapped", model=str(champion), error=str(error), tries=tries, retry_in_s=round(wait_s, 1)
-            )
+            self._fault = self._noted("model_not_swapped", champion, error, before)
+            return
+        # The registry cannot be reached: looking again is cheap.
+        tries = before.tries + 1 if before else 1
+        self._fault = SwapFault(model=None, error=error, at=self._clock.now(), tries=tries)
+        if before is None:
+            get_logger("serving").warning("model_not_swapped", model=None, error=str(error), tries=tries)
+
+    def _noted(self, event: str, model: ModelRef, error: Exception, before: SwapFault | None) -> SwapFault:
+        """One more try that failed: the next one comes later and later."""
+        tries = before.tries + 1 if before else 1
+        wait_s = min(SLOWEST_RETRY_S, self._poll_seconds * 2.0**tries)
+        get_logger("serving").warning(
+            event, model=str(model), error=str(error), tries=tries, retry_in_s=round(wait_s, 1)
+        )
+        retry_at = self._clock.monotonic() + wait_s
+        return SwapFault(model=model, error=error, at=self._clock.now(), tries=tries, retry_at=retry_at)

@@ -12,6 +12,8 @@ __all__ = [
     "DecisionsAnswer",
     "IncidentAnswer",
     "IncidentsAnswer",
+    "ResumeRequest",
+    "RollbackRequest",
     "RolloutAnswer",
     "RolloutChanged",
     "RolloutsAnswer",
@@ -38,9 +40,25 @@ class StartRequest(_Model):
         default_factory=dict, description="Differences from the configuration", examples=[{"steps": [10, 50, 100]}]
     )
 
+    automatic: bool = Field(
+        False, description="No person asks: a model that was taken back before has to wait, longer each time"
+    )
+
 
 class WishRequest(_Model):
     why: Annotated[Line, Field(max_length=500, examples=["the night shift saw wrong labels"])] = ""
+
+
+class ResumeRequest(WishRequest):
+    policy: dict[str, Any] = Field(
+        default_factory=dict, description="New limits from here on", examples=[{"max_exposed_keys": 2000}]
+    )
+
+
+class RollbackRequest(WishRequest):
+    gradual: bool = Field(
+        False, description="By degrees, as the rollout's policy says, else in equal parts; for one that does no harm"
+    )
 
 
 class _Told(BaseModel):

@@ -8,10 +8,8 @@ from __future__ import annotations
 import os
 import socket
 import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from ab_testing.router import Router
 from ecosight.errors import EcosightError
@@ -21,6 +19,7 @@ from ecosight.ports import Clock
 from ecosight.rollouts import CHAMPION, Arm, Routing, ServerReport
 from ecosight.state.routings import RoutingStore
 from ecosight.state.servers import Servers
+from serving.champion_probe import ChampionProbe
 from serving.isolation import IsolatedArm
 from serving.model_holder import ModelHolder
 
@@ -29,6 +28,7 @@ __all__ = ["RoutingFollower", "Snapshot"]
 POLL_S = 0.25
 REPORT_EVERY_S = 0.5
 GRACE_S = 2.0
+LOOK_AT_ARMS_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,7 @@ class RoutingFollower:
 
     Args:
         make_arm: makes an arm that answers from processes of its own; not started yet.
+        grace_s: requests that came before a new routing may use the arms of the old one for so long.
     """
 
     def __init__(
@@ -59,22 +60,35 @@ class RoutingFollower:
         clock: Clock,
         *,
         make_arm: Callable[[Arm], IsolatedArm],
+        grace_s: float = GRACE_S,
     ) -> None:
         self._routings, self._servers, self._holder, self._clock = routings, servers, holder, clock
-        self._make_arm = make_arm
+        self._make_arm, self._grace_s = make_arm, grace_s
         self._arms: dict[tuple[str, str], IsolatedArm] = {}
+        self._retiring: list[threading.Thread] = []
         self._current: Snapshot | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="routing", daemon=True)
         self.server_id = new_id("server")
         self._started_at = clock.now()
         self._epoch = 0
-        self._probe: dict[str, Any] = {}
+        self._probe = ChampionProbe(holder)
 
     def start(self) -> None:
         """Read the routing once, so that the first request finds it, then follow it on a thread."""
         self._try(self.look)
         self._thread.start()
+
+    def wait_for_arms(self, timeout_s: float) -> bool:
+        """Wait until no arm is loading any more. A server that takes requests earlier would count them as faults.
+
+        Returns: whether that came about in time.
+        """
+        until = self._clock.monotonic() + timeout_s
+        while any(arm.state == "loading" for arm in list(self._arms.values())):
+            if self._clock.monotonic() > until or self._stop.wait(LOOK_AT_ARMS_S):
+                return False
+        return True
 
     def stop(self) -> None:
         """End the arms, and let nobody wait for this server any more."""
@@ -82,8 +96,9 @@ class RoutingFollower:
         if self._thread.ident is not None:
             self._thread.join()
         self._current = None
-        for arm in self._arms.values():
-            arm.stop()
+        self._let_go(list(self._arms))
+        for thread in self._retiring:
+            thread.join()
         self._try(lambda: self._servers.forget(self.server_id))
 
     @property
@@ -107,7 +122,7 @@ class RoutingFollower:
             seen_at=self._clock.now(),
             epoch=self._epoch,
             loaded=self._holder.loaded(),
-            arms={CHAMPION: dict(self._probe), **{name: arm.figures() for (name, _), arm in self._arms.items()}},
+            arms={CHAMPION: self._probe.figures(), **{name: arm.figures() for (name, _), arm in self._arms.items()}},
         )
 
     def _follow(self) -> None:
@@ -115,7 +130,7 @@ class RoutingFollower:
         while not self._stop.is_set():
             before = self._epoch
             self._try(self._look_if_newer)
-            self._try(self._probe_champion)
+            self._try(lambda: self._probe.look(self._epoch))
             since_report += POLL_S
             if since_report >= REPORT_EVERY_S or self._epoch != before:
                 self._try(lambda: self._servers.report(self.report()))
@@ -130,8 +145,9 @@ class RoutingFollower:
         wanted = {(arm.name, arm.model.digest): arm for arm in routing.arms if arm.isolated}
         for key, arm in wanted.items():
             if key not in self._arms:
-                self._arms[key] = self._make_arm(arm)
-                self._arms[key].start()
+                made = self._make_arm(arm)
+                made.start()
+                self._arms[key] = made
         isolated = {name: self._arms[name, digest] for name, digest in wanted}
         if routing.rollout_id:
             self._holder.follow(routing.arms[0].model, routing.standby)
@@ -140,40 +156,19 @@ class RoutingFollower:
             self._holder.follow(None)
             self._current = None
         self._epoch = routing.epoch
-        for key in [key for key in self._arms if key not in wanted]:
-            threading.Thread(target=self._retire, args=(self._arms.pop(key),), name="arm-stop", daemon=True).start()
+        self._let_go([key for key in self._arms if key not in wanted])
+
+    def _let_go(self, keys: Sequence[tuple[str, str]]) -> None:
+        self._retiring = [thread for thread in self._retiring if thread.is_alive()]
+        for key in keys:
+            thread = threading.Thread(target=self._retire, args=(self._arms.pop(key),), name="arm-stop", daemon=True)
+            self._retiring.append(thread)
+            thread.start()
 
     def _retire(self, arm: IsolatedArm) -> None:
         """Requests that hold the old snapshot may finish first."""
-        self._stop.wait(GRACE_S)
+        self._stop.wait(self._grace_s)
         arm.stop()
-
-    def _probe_champion(self) -> None:
-        """Ask the champion about its own examples once in every epoch: whether it answers, and answers right."""
-        champion = self._holder.current
-        if champion is None or (self._probe.get("epoch"), self._probe.get("digest")) == (
-            self._epoch,
-            champion.ref.digest,
-        ):
-            return
-        lease = champion.lease()
-        if lease is None:
-            return
-        began, error = time.monotonic(), ""
-        try:
-            lease.servable.warm()
-        except Exception as fault:
-            error = fault.message if isinstance(fault, EcosightError) else repr(fault)
-        finally:
-            lease.release()
-        self._probe = {
-            "state": "failed" if error else "ready",
-            "error": error,
-            "epoch": self._epoch,
-            "digest": champion.ref.digest,
-            "model": str(champion.ref),
-            "probe_ms": round(1000 * (time.monotonic() - began), 1),
-        }
 
     def _try(self, action: Callable[[], None]) -> None:
         try:

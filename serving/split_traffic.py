@@ -17,14 +17,15 @@ from ecosight.rollouts import CHAMPION, Arm, Exposure, Fault
 from ecosight.state.exposures import ExposureLog
 from serving.answering import Given, Question, named
 from serving.isolation import ArmFault, IsolatedArm
+from serving.loaded_model import ModelLease
 from serving.metrics import Metrics
-from serving.model_holder import ModelLease
 from serving.routing import RoutingFollower, Snapshot
 
 __all__ = ["SplitTraffic"]
 
 MOST_SHADOWS = 64
-"""Copies that may be under way; more are dropped, and counted."""
+MOST_SHADOW_BYTES = 64 * 2**20
+"""Copies that may be under way, and the bytes of their files; more are dropped, and counted."""
 
 ByChampion = Callable[[bytes, ModelLease], Awaitable[Given]]
 
@@ -41,7 +42,7 @@ class SplitTraffic:
     ) -> None:
         self._follower, self._log, self._clock, self._metrics = follower, log, clock, metrics
         self._timeout_s = timeout_s
-        self._copies: set[asyncio.Task[None]] = set()
+        self._copies: dict[asyncio.Task[None], int] = {}  # each with the bytes that it holds
         self.dropped_copies = 0
 
     @property
@@ -139,12 +140,12 @@ class SplitTraffic:
         key: str,
         given: Given,
     ) -> None:
-        if len(self._copies) >= MOST_SHADOWS:
+        if len(self._copies) >= MOST_SHADOWS or sum(self._copies.values()) + len(data) > MOST_SHADOW_BYTES:
             self.dropped_copies += 1
             return
         task = asyncio.create_task(self._shadow(snapshot, arm, isolated, data, prediction_id, key, given))
-        self._copies.add(task)
-        task.add_done_callback(self._copies.discard)
+        self._copies[task] = len(data)
+        task.add_done_callback(self._copies.pop)
 
     async def _shadow(
         self,
@@ -163,8 +164,9 @@ class SplitTraffic:
             label = answer.labels[int(answer.probabilities.argmax())]
         except ArmFault as error:
             fault = error.fault
-        except InputError:
+        except InputError:  # the champion answered
             fault = "error"
+            isolated.refused_wrongly()
         self._record(
             snapshot,
             Exposure(

@@ -1,4 +1,4 @@
-"""The worker process: loads one model, answers frames until the server is gone. Run as ``python -m``, never imported.
+"""The worker process: loads one model, answers frames until the server is gone. ``serving.isolated_start`` runs it.
 
 It batches what waits, as the server does. It ends with the server however that ends: its end of the socket pair closes,
 and the kernel kills it where even that goes unseen.
@@ -7,13 +7,14 @@ and the kernel kills it where even that goes unseen.
 from __future__ import annotations
 
 import asyncio
-import ctypes
+import contextlib
 import importlib
 import os
 import signal
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,6 @@ from ecosight.config import Config
 from ecosight.errors import EcosightError, InputError
 from serving.batching import InferencePipeline
 from serving.isolation.frames import read_frame, write_frame
-
-PR_SET_PDEATHSIG = 1
 
 
 class _Held:
@@ -38,14 +37,21 @@ class _Held:
         pass
 
 
-def main() -> None:
-    _die_with_parent()
+def main(loaded: Callable[[], None]) -> None:
+    """Serve until the server is gone.
+
+    Args:
+        loaded: called when the model is loaded, before the first request.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C on a terminal reaches the server, which then stops us
     connection = socket.socket(fileno=int(sys.argv[1]))
+    connection.set_inheritable(False)  # what the model starts must not keep it open
     frame = read_frame(connection)
     if frame is None:
         return
     wanted, _ = frame
+    if os.getppid() != wanted["server"]:  # it died before we asked the kernel to die with it
+        return
     try:
         servable = _load(wanted)
     except Exception as error:
@@ -54,6 +60,7 @@ def main() -> None:
         return
     pipeline = InferencePipeline(max_batch=wanted["max_batch"], threads=wanted["threads"])
     pipeline.start()
+    loaded()
     write_frame(connection, {"loaded": {"labels": list(servable.labels), "engine": servable.engine}})
     asyncio.run(_serve(connection, pipeline, _Held(servable)))
     os._exit(0)  # a model that hangs in one of the threads does not keep the process
@@ -72,10 +79,9 @@ async def _serve(connection: socket.socket, pipeline: InferencePipeline, model: 
     loop = asyncio.get_running_loop()
     frames: asyncio.Queue[tuple[dict[str, Any], bytes] | None] = asyncio.Queue()
     threading.Thread(target=_read, args=(connection, loop, frames), daemon=True).start()
-    writing = threading.Lock()
     answering = set()
     while (frame := await frames.get()) is not None:
-        task = asyncio.create_task(_answer(frame, connection, writing, pipeline, model))
+        task = asyncio.create_task(_answer(frame, connection, pipeline, model))
         answering.add(task)
         task.add_done_callback(answering.discard)
 
@@ -94,7 +100,6 @@ def _read(connection: socket.socket, loop: asyncio.AbstractEventLoop, frames: as
 async def _answer(
     frame: tuple[dict[str, Any], bytes],
     connection: socket.socket,
-    writing: threading.Lock,
     pipeline: InferencePipeline,
     model: _Held,
 ) -> None:
@@ -111,16 +116,5 @@ async def _answer(
         told = {"id": header["id"], "fault": fault, "message": error.message}
     except Exception as error:
         told = {"id": header["id"], "fault": "error", "message": f"{type(error).__name__}: {error}"}
-    with writing:
+    with contextlib.suppress(OSError):  # the server is gone; the reader sees the same
         write_frame(connection, told, body)
-
-
-def _die_with_parent() -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() == 1:  # it died before we asked
-            os._exit(0)
-
-
-if __name__ == "__main__":
-    main()

@@ -16,22 +16,34 @@ MOST_BYTES = 1 << 30
 
 def write_frame(connection: socket.socket, header: Mapping[str, Any], body: bytes = b"") -> None:
     """Blocks until all is handed over. Raises: OSError: the other side is gone."""
-    told = json.dumps(header, separators=(",", ":")).encode()
+    # An error's facts may hold anything; as text they still tell something.
+    told = json.dumps(header, separators=(",", ":"), default=str).encode()
     connection.sendall(_SIZES.pack(len(told), len(body)) + told + body)
 
 
-def read_frame(connection: socket.socket) -> tuple[dict[str, Any], bytes] | None:
-    """The next frame; None at the end. Raises: OSError, ValueError: what comes is no frame."""
+def read_frame(connection: socket.socket, *, most_bytes: int = MOST_BYTES) -> tuple[dict[str, Any], bytes] | None:
+    """The next frame; None at the end, also one in the middle of a frame.
+
+    Args:
+        most_bytes: a frame that announces more is not read: nobody makes this side hold what it did not ask for.
+    Raises: OSError: as the socket does. ValueError: what comes is no frame.
+    """
     sizes = _exactly(connection, _SIZES.size)
     if sizes is None:
         return None
     told, size = _SIZES.unpack(sizes)
-    if told > MOST_BYTES or size > MOST_BYTES:
+    if told + size > most_bytes:
         raise ValueError(f"a frame of {told} and {size} bytes")
-    header, body = _exactly(connection, told), _exactly(connection, size)
-    if header is None or body is None:
+    text, body = _exactly(connection, told), _exactly(connection, size)
+    if text is None or body is None:
         return None
-    return json.loads(header), body
+    try:
+        header = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("a header that is nested too deeply") from error
+    if not isinstance(header, dict):
+        raise ValueError("a header that is no object")
+    return header, body
 
 
 def _exactly(connection: socket.socket, size: int) -> bytes | None:

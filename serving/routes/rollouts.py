@@ -20,6 +20,8 @@ from serving.rollout_schemas import (
     DecisionsAnswer,
     IncidentAnswer,
     IncidentsAnswer,
+    ResumeRequest,
+    RollbackRequest,
     RolloutAnswer,
     RolloutChanged,
     RolloutsAnswer,
@@ -128,7 +130,11 @@ def _add_changing(router: APIRouter, desk: _Desk) -> None:
         actor, strategy = desk.actor(request), wanted.strategy or desk.usual_strategy
         return await desk.change(
             lambda service: service.start(
-                candidate=wanted.candidate, strategy=strategy, policy=wanted.policy, actor=actor
+                candidate=wanted.candidate,
+                strategy=strategy,
+                policy=wanted.policy,
+                actor=actor,
+                automatic=wanted.automatic,
             ),
             status=202,
         )
@@ -140,10 +146,10 @@ def _add_changing(router: APIRouter, desk: _Desk) -> None:
         return await desk.change(lambda service: service.pause(_id(rollout_id), actor=actor, why=why))
 
     @router.post("/rollouts/{rollout_id}/resume", responses=answers)
-    async def resume(request: Request, rollout_id: str, wish: WishRequest | None = None) -> Response:
-        """Go on after a pause."""
-        actor, why = desk.actor(request), _why(wish)
-        return await desk.change(lambda service: service.resume(_id(rollout_id), actor=actor, why=why))
+    async def resume(request: Request, rollout_id: str, wish: ResumeRequest | None = None) -> Response:
+        """Go on after a pause; where the blast radius is spent, with a new limit."""
+        actor, why, policy = desk.actor(request), _why(wish), wish.policy if wish is not None else {}
+        return await desk.change(lambda service: service.resume(_id(rollout_id), actor=actor, why=why, policy=policy))
 
     @router.post("/rollouts/{rollout_id}/promote", responses=answers)
     async def promote(request: Request, rollout_id: str, wish: WishRequest | None = None) -> Response:
@@ -158,10 +164,12 @@ def _add_changing(router: APIRouter, desk: _Desk) -> None:
         return await desk.change(lambda service: service.abort(_id(rollout_id), actor=actor, why=why))
 
     @router.post("/rollback", status_code=202, responses=accepted)
-    async def rollback(request: Request, wish: WishRequest | None = None) -> Response:
+    async def rollback(request: Request, wish: RollbackRequest | None = None) -> Response:
         """Take the candidate back now; with no rollout under way, the champion itself, for the one before it."""
-        actor, why = desk.actor(request), _why(wish)
-        return await desk.change(lambda service: service.roll_back(actor=actor, why=why), status=202)
+        actor, why, gradual = desk.actor(request), _why(wish), wish is not None and wish.gradual
+        return await desk.change(
+            lambda service: service.roll_back(actor=actor, why=why, by_degrees=gradual), status=202
+        )
 
 
 def _add_incidents(router: APIRouter, desk: _Desk) -> None:

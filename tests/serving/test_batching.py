@@ -14,7 +14,7 @@ from ecosight.errors import EcosightError, Unavailable, UnreadableMedia
 from ecosight.ids import content_digest
 from ecosight.values import ModelRef
 from serving.batching import InferencePipeline
-from serving.model_holder import LoadedModel
+from serving.loaded_model import LoadedModel
 
 
 def loaded(servable):

@@ -312,6 +312,24 @@ def test_a_roll_back_takes_the_traffic_away_at_once(desk):
     assert (again.status_code, again.json()["rollout"]["id"]) == (202, begun["id"])
 
 
+def test_a_spent_budget_is_raised_with_the_wish_to_go_on_and_frozen_rules_stay(desk):
+    rollout = desk.start(policy={"max_exposed_keys": 100})
+    path = f"/rollouts/{rollout['id']}"
+    assert desk.post(f"{path}/pause").status_code == 200
+    frozen = desk.post(f"{path}/resume", policy={"min_units": 1})
+    assert frozen.status_code == 409
+    assert "min_units" in frozen.json()["error"]["message"]
+    resumed = desk.post(f"{path}/resume", policy={"max_exposed_keys": 2000})
+    assert resumed.status_code == 200, resumed.text
+    assert resumed.json()["rollout"]["policy"]["max_exposed_keys"] == 2000
+
+
+def test_a_gradual_roll_back_needs_a_candidate_that_answers_beside_the_champion(desk):
+    refused = desk.post("/rollback", gradual=True)
+    assert refused.status_code == 409
+    assert "gradual" in refused.json()["error"]["hint"]
+
+
 def test_with_no_rollout_the_champion_before_comes_back(desk):
     answer = desk.post("/rollback").json()["rollout"]
     assert (answer["state"], answer["champion"]["version"]) == ("rolling_back", "1")

@@ -28,7 +28,10 @@ class CandidateEvidence:
         labelled: bad is a key's first label: whether labels arrive alike in both arms.
         pairs: of a shadow: the candidate's and the champion's answers to the same requests.
         latency, control_latency: of all answers, for display.
-        stage_keys: keys that it met since the weights last changed.
+        met_keys, bad_keys: keys that it met at any share, also where nobody could be compared with it, and those of
+            them that met a failure or a wrong answer; None: recorded before they were counted.
+        stage_keys, stage_failed_keys: keys that it met, and that it failed, since the weights last changed.
+        alone_keys, alone_failed_keys: the same, of all stages in which nobody answered beside it.
         requests, control_requests: for display.
         recent_requests, recent_faults: of the last minute, per request: for the hard trips.
         crashes_s_ago: how long ago its processes died.
@@ -46,7 +49,12 @@ class CandidateEvidence:
     pairs: PairCounts = field(default_factory=PairCounts)
     latency: LatencyHistogram = field(default_factory=LatencyHistogram)
     control_latency: LatencyHistogram = field(default_factory=LatencyHistogram)
+    met_keys: int | None = None
+    bad_keys: int | None = None
     stage_keys: int = 0
+    stage_failed_keys: int = 0
+    alone_keys: int = 0
+    alone_failed_keys: int = 0
     requests: int = 0
     control_requests: int = 0
     recent_requests: int = 0

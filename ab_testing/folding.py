@@ -45,6 +45,7 @@ class EvidenceFold:
         self._memory = MemoryKeeper()
         self._seen_at: datetime | None = None
         self._by_stage: dict[int, Counter[int]] = {}
+        self._first: dict[str, tuple[int, str]] = {}
 
     # -- taking in ----------------------------------------------------------------------------------
 
@@ -112,8 +113,10 @@ class EvidenceFold:
         arm.recent.append((exposure.at, bool(exposure.fault)))
         arm.stage_keys.setdefault(stage, set()).add(key)
         note_first(arm.met, key, stage)
+        self._first[key] = min(self._first.get(key, (stage, exposure.intended)), (stage, exposure.intended))
         if exposure.fault:
             note_first(arm.failed, key, stage)
+            arm.stage_failed.setdefault(stage, set()).add(key)
             arm.non_finite += exposure.fault == "non_finite"
         else:
             arm.last_at = max(arm.last_at or exposure.at, exposure.at)
@@ -169,12 +172,14 @@ class EvidenceFold:
             answers.clear()
 
     def _assigned(self) -> AssignmentCounts | None:
+        """Each key once, where it was first seen: one that a rising share moved was no chance of its own."""
+        counted = Counter(self._first.values())
         total = AssignmentCounts()
         for stage, weights in sorted(self._weights.items()):
             live = {name: weight for name, weight in weights.items() if weight > 0}
             if len(live) < 2:
                 continue
-            counts = [self._at(self._arm(name).met, stage) for name in live]
+            counts = [counted[stage, name] for name in live]
             total += AssignmentCounts.at(tuple(live.values()), counts)
         return total if total.stages else None
 
@@ -186,6 +191,7 @@ class EvidenceFold:
         figures = [server.arms[name] for server in servers if name in server.arms]
         crashes = [datetime.fromisoformat(at) for each in figures for at in each.get("crashed_at", ())]
         memory, control_memory = self._memory.series(name, CONTROL)
+        alone = [stage for stage, weights in self._weights.items() if _answers_alone(name, weights)]
         return CandidateEvidence(
             arm=name,
             errors=self._compared(name, both, "met", "failed"),
@@ -195,7 +201,12 @@ class EvidenceFold:
             pairs=self._pair_counts(name),
             latency=_histogram(arm.latency),
             control_latency=_histogram(control.latency),
+            met_keys=len(arm.met),
+            bad_keys=len(arm.failed.keys() | arm.wrong.keys()),
             stage_keys=len(arm.stage_keys.get(self.rollout.stage, ())),
+            stage_failed_keys=len(arm.stage_failed.get(self.rollout.stage, ())),
+            alone_keys=sum(len(arm.stage_keys.get(stage, ())) for stage in alone),
+            alone_failed_keys=sum(len(arm.stage_failed.get(stage, ())) for stage in alone),
             requests=arm.requests,
             control_requests=sum(self._arm(each).requests for each in both),
             recent_requests=len(arm.recent),
@@ -268,6 +279,11 @@ class EvidenceFold:
         return PairCounts(
             agreed=agreed, candidate_right=ours, control_right=theirs, neither_right=neither, pending=pending
         )
+
+
+def _answers_alone(name: str, weights: Mapping[str, int]) -> bool:
+    """Whether an arm has clients and nobody answers beside it that it could be compared with."""
+    return weights.get(name, 0) > 0 and not any(weights.get(each, 0) for each in (CHAMPION, CONTROL))
 
 
 def _histogram(counts: Counter[int]) -> LatencyHistogram:

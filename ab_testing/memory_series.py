@@ -1,54 +1,109 @@
-"""Keeps what servers said about the memory of isolated arms: the candidate's beside the control's."""
+"""Keeps what servers said about the memory of isolated arms: the candidate's beside the control's.
+
+A series is of one life of one process. A process that starts anew warms up anew, so its series begins anew as well; so
+does that of a server that was not heard of for a while. A new leader begins all of them: it has not seen what came
+before, and a clock that begins late only makes the verdict late.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from ab_testing.evidence import MemorySeries
 from ecosight.rollouts import ServerReport
 
 __all__ = ["MemoryKeeper"]
 
-EVERY_S = 10.0
-MOST_POINTS = 360
-"""An hour at full resolution; afterwards every second point goes, again and again."""
+EVERY_S = 1.0
+MOST_POINTS = 240
+"""At so many every second one goes, and from then on they are noted half as often: four minutes are known by the
+second, an hour by the quarter of a minute. They are stored with every decision."""
+FORGET_S = 60.0
+OLD_ENOUGH = 0.5
+"""A pair of processes younger than this part of the oldest pair is not the one to look at: it only warms up."""
+_TOLERANCE_S = 0.25
 
-Point = tuple[float, dict[str, float]]
+
+@dataclass(slots=True)
+class _Life:
+    """One process. ``points``: (moment, MB)."""
+
+    process: tuple[Any, Any]
+    every_s: float = EVERY_S
+    points: list[tuple[datetime, float]] = field(default_factory=list)
+
+    def note(self, now: datetime, rss_mb: float) -> None:
+        if self.points and (now - self.points[-1][0]).total_seconds() < self.every_s - _TOLERANCE_S:
+            return
+        self.points.append((now, rss_mb))
+        if len(self.points) >= MOST_POINTS:
+            del self.points[1::2]
+            self.every_s *= 2
 
 
 class MemoryKeeper:
-    """Series by server. Used by one thread."""
+    """Lives by server and arm. Used by one thread."""
 
     def __init__(self) -> None:
-        self._series: dict[str, list[Point]] = {}
-        self._began: datetime | None = None
+        self._lives: dict[str, dict[str, _Life]] = {}
+        self._heard: dict[str, datetime] = {}
 
     def add(self, now: datetime, servers: Sequence[ServerReport]) -> None:
-        """Note what the servers say, at most once in ``EVERY_S`` seconds each."""
-        self._began = self._began or now
-        minute = (now - self._began).total_seconds() / 60
+        """Note what the servers say of arms that are loaded."""
         for server in servers:
-            points = self._series.setdefault(server.server_id, [])
-            if points and minute - points[-1][0] < EVERY_S / 60:
-                continue
-            rss = {name: float(arm["rss_mb"]) for name, arm in server.arms.items() if arm.get("rss_mb")}
-            points.append((minute, rss))
-            if len(points) > MOST_POINTS:
-                del points[1::2]
+            self._heard[server.server_id] = now
+            lives = self._lives.setdefault(server.server_id, {})
+            for name, told in server.arms.items():
+                if not told.get("rss_mb") or told.get("state", "ready") != "ready":
+                    continue
+                process = _process(told)
+                if name not in lives or lives[name].process != process:
+                    lives[name] = _Life(process)
+                lives[name].note(now, float(told["rss_mb"]))
+        for server_id, heard in list(self._heard.items()):
+            if (now - heard).total_seconds() > FORGET_S:
+                del self._heard[server_id], self._lives[server_id]
 
     def series(self, arm: str, control: str) -> tuple[MemorySeries, MemorySeries]:
-        """Of the server where the arm grew most beyond the control: both series, at the same minutes."""
-        best: tuple[float, list[Point]] = (-float("inf"), [])
-        for points in self._series.values():
-            both = [point for point in points if arm in point[1] and control in point[1]]
-            if len(both) < 2:
-                continue
-            first, last = both[0][1], both[-1][1]
-            growth = (last[arm] - first[arm]) - (last[control] - first[control])
-            if growth > best[0]:
-                best = growth, both
-        found = best[1]
-        return tuple((minute, rss[arm]) for minute, rss in found), tuple(
-            (minute, rss[control]) for minute, rss in found
-        )
+        """Of the server where the arm grew most beyond the control: both series.
+
+        Returns: (minutes, MB) since the younger of the two processes was first seen loaded; empty where no server has
+            both. Only processes of one server are compared.
+        """
+        pairs = list(self._pairs(arm, control))
+        oldest = max((_age(ours) for ours, _ in pairs), default=0.0)
+        pairs = [pair for pair in pairs if _age(pair[0]) >= OLD_ENOUGH * oldest]
+        return max(pairs, key=lambda pair: _growth(pair[0]) - _growth(pair[1]), default=((), ()))
+
+    def _pairs(self, arm: str, control: str) -> Iterator[tuple[MemorySeries, MemorySeries]]:
+        for lives in self._lives.values():
+            if arm in lives and control in lives:
+                both = (lives[arm], lives[control])
+                since = max(life.points[0][0] for life in both)
+                ours, theirs = (_since(life, since) for life in both)
+                if ours and theirs:
+                    yield ours, theirs
+
+
+def _process(told: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Which life of the process it is: a system gives the same number again at some time."""
+    return told.get("pid"), told.get("restarts")
+
+
+def _since(life: _Life, since: datetime) -> MemorySeries:
+    return tuple(
+        (round((at - since).total_seconds() / 60, 4), round(rss_mb, 2)) for at, rss_mb in life.points if at >= since
+    )
+
+
+def _age(series: MemorySeries) -> float:
+    return series[-1][0]
+
+
+def _growth(series: MemorySeries) -> float:
+    """MB over the newer two thirds."""
+    minutes = series[-1][0]
+    return series[-1][1] - next(mb for minute, mb in series if minute >= minutes / 3)

@@ -6,14 +6,29 @@ the next one could not finish.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ab_testing.strategies.base import Strategy
-from ecosight.rollouts import BUCKETS, CHAMPION, Arm, Rollout, Routing
+from ecosight.rollouts import BUCKETS, CHAMPION, CONTROL, Arm, Rollout, Routing
 from ecosight.values import ModelRef
 
-__all__ = ["Plan", "after_abort", "after_promotion", "is_in_force", "next_routing", "planned", "steady"]
+__all__ = [
+    "WITHHELD_STAGE",
+    "Plan",
+    "after_abort",
+    "after_promotion",
+    "at_most",
+    "candidate_percent",
+    "is_in_force",
+    "next_routing",
+    "planned",
+    "steady",
+]
+
+WITHHELD_STAGE = 10_000
+"""Added to the stage while candidates get no clients, so that nothing seen then is compared with the stage itself. It
+lies above every stage, because evidence counts a key at the lowest stage in which it came."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,9 +46,11 @@ def planned(rollout: Rollout, strategy: Strategy) -> Plan:
     """The routing of an unfinished rollout that is not being promoted past the point of no return."""
     if rollout.state == "rolling_back":
         return after_abort(rollout)
-    arms = strategy.arms(rollout, rollout.stage)
+    arms, stage = strategy.arms(rollout, rollout.stage), rollout.stage
+    if rollout.paused_for == "budget":
+        arms, stage = _without_clients(arms), WITHHELD_STAGE + stage
     standby = tuple(rollout.candidates.values()) if rollout.state == "promoting" else ()
-    return Plan(arms=arms, rollout_id=rollout.id, salt=rollout.id, stage=rollout.stage, standby=standby)
+    return Plan(arms=arms, rollout_id=rollout.id, salt=rollout.id, stage=stage, standby=standby)
 
 
 def after_promotion(rollout: Rollout) -> Plan:
@@ -45,6 +62,23 @@ def after_promotion(rollout: Rollout) -> Plan:
 def after_abort(rollout: Rollout) -> Plan:
     """The champion answers everything."""
     return Plan(arms=(_alone(rollout.champion),), rollout_id=rollout.id, stage=rollout.stage + 1)
+
+
+def at_most(current: Routing, percent: float) -> Plan:
+    """The same arms, those of candidates together at most so heavy, the control like one of them."""
+    whole = candidate_percent(current)
+    scale = min(1.0, percent / whole) if whole else 0.0
+    scaled = {arm.name: int(arm.weight * scale) for arm in current.arms if arm.name != CHAMPION}
+    rest = BUCKETS - sum(scaled.values())
+    arms: tuple[Arm, ...] = tuple(replace(arm, weight=scaled.get(arm.name, rest)) for arm in current.arms)
+    stage = current.stage if scale == 1.0 else current.stage + 1
+    return Plan(arms=arms, rollout_id=current.rollout_id, salt=current.salt, stage=stage, standby=current.standby)
+
+
+def candidate_percent(routing: Routing) -> float:
+    """What the candidates answer together; copies for a shadow are no answers."""
+    own = [arm for arm in routing.arms if arm.name not in (CHAMPION, CONTROL) and not arm.shadow]
+    return sum(arm.weight for arm in own) * 100 / BUCKETS
 
 
 def steady(champion: ModelRef) -> Plan:
@@ -80,3 +114,10 @@ def next_routing(current: Routing | None, plan: Plan, *, at: datetime, actor: st
 
 def _alone(model: ModelRef) -> Arm:
     return Arm(name=CHAMPION, model=model, weight=BUCKETS)
+
+
+def _without_clients(arms: tuple[Arm, ...]) -> tuple[Arm, ...]:
+    """The same arms, so that all stay loaded and no lane of keys moves; the champion answers for the candidates."""
+    control = sum(arm.weight for arm in arms if arm.name == CONTROL)
+    weights = {CHAMPION: BUCKETS - control, CONTROL: control}
+    return tuple(replace(arm, weight=weights.get(arm.name, 0)) for arm in arms)

@@ -39,11 +39,15 @@ class Policy:
         error_rate_threshold, performance_threshold: ceilings that hold whatever the control does.
         memory_mb_per_min, memory_after_min: the growth that is a leak, looked at after so long.
         crash_limit, crash_window_s: so many dead worker processes in so short a time trip.
-        max_exposed_keys, max_bad_answers: blast radius: at more the rollout pauses; None: no limit.
+        max_exposed_keys, max_bad_answers: blast radius: at more the rollout pauses, and the candidates get no clients
+            until a person resumes with a higher limit; looked at once a second. None: no limit.
         no_data_s: without a request for so long, nothing can be said.
         max_duration_s: after so long it pauses for a person; None: never.
         pause_at: numbers of the steps (1 is the first) before which a person has to agree.
         auto_promote, auto_rollback: whether it acts by itself, or pauses and says so.
+        rollback_ramp: how a soft trip takes the candidate back: ``immediate``; ``canary``: down the steps below its
+            present share; ``gradual``: in so many equal ``rollback_parts``. Hard trips are always immediate.
+        rollback_step_s: between two steps of the way back.
         rollback_window_s: how long the old champion stays loaded after a promotion.
         seed: of Thompson sampling.
     """
@@ -76,6 +80,9 @@ class Policy:
     pause_at: tuple[int, ...] = ()
     auto_promote: bool = True
     auto_rollback: bool = True
+    rollback_ramp: Literal["immediate", "canary", "gradual"] = "immediate"
+    rollback_parts: int = 5
+    rollback_step_s: float = 60.0
     rollback_window_s: float = 600.0
     seed: int = 0
 
@@ -143,6 +150,7 @@ def _faults(policy: Policy) -> Iterator[str]:
     for name in (
         "min_step_s",
         "reference_max_s",
+        "rollback_step_s",
         "rollback_window_s",
         "min_units",
         "reference_requests",
@@ -150,5 +158,9 @@ def _faults(policy: Policy) -> Iterator[str]:
     ):
         if getattr(policy, name) < 0:
             yield f"{name} cannot be negative"
+    if policy.rollback_parts < 1:
+        yield f"rollback_parts is at least 1, not {policy.rollback_parts}"
+    if policy.rollback_ramp not in ("immediate", "canary", "gradual"):
+        yield f"rollback_ramp is immediate, canary or gradual, not {policy.rollback_ramp!r}"
     if policy.accuracy not in ("required", "if-labelled", "ignored"):
         yield f"accuracy is required, if-labelled or ignored, not {policy.accuracy!r}"

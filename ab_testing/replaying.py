@@ -15,7 +15,7 @@ from ecosight.rollouts import Decision, Rollout
 from ecosight.state.columns import to_json
 from ecosight.state.documents import rollout_from
 
-__all__ = ["Replayed", "judge", "replay"]
+__all__ = ["CheckHealth", "Replayed", "is_hard", "judge", "replay"]
 
 CheckHealth = Callable[[Rollout, Evidence], Health]
 
@@ -29,9 +29,16 @@ class Replayed:
 
 
 def judge(rollout: Rollout, evidence: Evidence, check_health: CheckHealth) -> Verdict:
-    """The decision: a pure function of the rollout's row and what was seen of it."""
-    verdict = load_strategy(rollout.strategy).decide(rollout, evidence, check_health(rollout, evidence))
-    if rollout.state == "paused" and verdict.action != "roll_back":
+    """The decision: a pure function of the rollout's row and what was seen of it.
+
+    A paused rollout is judged as well: a trip takes its candidates back, and a spent budget their clients. So is one
+    that goes back by degrees: a hard trip takes the rest of the way at once.
+    """
+    health = check_health(rollout, evidence)
+    if rollout.state == "rolling_back":
+        return _on_the_way_back(health)
+    verdict = load_strategy(rollout.strategy).decide(rollout, evidence, health)
+    if rollout.state == "paused" and not _cannot_wait(rollout, verdict):
         return Verdict(
             action="hold",
             reason=f"paused: {rollout.outcome or 'by hand'}",
@@ -47,5 +54,26 @@ def replay(decision: Decision, check_health: CheckHealth) -> Replayed:
     if not decision.evidence:
         raise InvalidInput(f"decision {decision.id} was made by {decision.actor}, not from evidence")
     verdict = judge(rollout_from(decision.state), Evidence.from_dict(decision.evidence), check_health)
-    again = json.loads(to_json(verdict.as_dict()))
-    return Replayed(same=again == json.loads(to_json(dict(decision.verdict))), verdict=verdict)
+    again, recorded = (json.loads(to_json(dict(each))) for each in (verdict.as_dict(), decision.verdict))
+    recorded.setdefault("pause_for", again["pause_for"])  # recorded before verdicts said it
+    return Replayed(same=again == recorded, verdict=verdict)
+
+
+def is_hard(verdict: Verdict) -> bool:
+    """Whether a trip behind it needs no statistics: then nothing is taken back by degrees."""
+    return verdict.health is not None and any(trip.kind == "hard" for trip in verdict.health.trips)
+
+
+def _on_the_way_back(health: Health) -> Verdict:
+    hard = next((trip for trip in health.trips if trip.kind == "hard"), None)
+    if hard is None:
+        return Verdict(action="hold", reason="it goes back by degrees", health=health)
+    return Verdict(
+        action="roll_back", reason=f"{hard.name}: {hard.observed}; the rest of the way at once", health=health
+    )
+
+
+def _cannot_wait(rollout: Rollout, verdict: Verdict) -> bool:
+    if verdict.pause_for == "budget":
+        return rollout.paused_for != "budget"
+    return verdict.action == "roll_back"

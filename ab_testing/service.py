@@ -7,20 +7,21 @@ does the rest. Only what must not wait is done here: an abort and a roll back ta
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
-from ab_testing.plan import after_abort, next_routing
+from ab_testing.drafts import Drafts, ModelAliases
+from ab_testing.plan import candidate_percent
 from ab_testing.policy import Policy
+from ab_testing.ramps import ramp_of
+from ab_testing.resuming import resumed
 from ab_testing.router import Router
-from ab_testing.strategies import load_strategy
+from ab_testing.wishes import Wishes
 from ecosight.clock import iso
 from ecosight.config import Config
-from ecosight.errors import Conflict, NoModel, NotFound, Refused
-from ecosight.ids import new_id
+from ecosight.errors import NotFound, Refused
 from ecosight.ports import Clock
-from ecosight.rollouts import CANDIDATE, Decision, Rollout, RolloutState
+from ecosight.rollouts import Rollout, RolloutState
 from ecosight.state.documents import plain
 from ecosight.state.incidents import Incidents
 from ecosight.state.rollouts import RolloutStore
@@ -28,18 +29,6 @@ from ecosight.state.routings import RoutingStore
 from ecosight.values import ModelRef
 
 __all__ = ["ModelAliases", "RolloutService"]
-
-_TRIES = 20
-
-
-class ModelAliases(Protocol):
-    """The registry, as rollouts use it."""
-
-    def alias(self, name: str) -> ModelRef | None: ...
-    def get(self, version: str | int) -> ModelRef: ...
-    def resolve(self, uri: str) -> ModelRef: ...
-    def set_alias(self, name: str, ref: ModelRef, *, by: str = ..., why: str = ...) -> None: ...
-    def remove_alias(self, name: str) -> None: ...
 
 
 class RolloutService:
@@ -55,10 +44,25 @@ class RolloutService:
         clock: Clock,
         config: Config,
     ) -> None:
-        self._rollouts, self._routings, self._incidents = rollouts, routings, incidents
-        self._registry, self._clock, self._config = registry, clock, config
+        self._rollouts, self._routings, self._clock = rollouts, routings, clock
+        self._wishes = Wishes(rollouts, routings, clock)
+        self._drafts = Drafts(rollouts=rollouts, incidents=incidents, registry=registry, clock=clock, config=config)
 
     # -- wishes -------------------------------------------------------------------------------------
+
+    def draft(
+        self,
+        *,
+        candidate: str | Sequence[str],
+        strategy: str = "canary",
+        policy: Mapping[str, Any] | None = None,
+        actor: str,
+        automatic: bool = False,
+    ) -> Rollout:
+        """The rollout that ``start`` would begin; changes nothing. Raises: what ``start`` raises."""
+        return self._drafts.of_start(
+            candidate=candidate, strategy=strategy, policy=policy, actor=actor, automatic=automatic
+        )
 
     def start(
         self,
@@ -67,85 +71,106 @@ class RolloutService:
         strategy: str = "canary",
         policy: Mapping[str, Any] | None = None,
         actor: str,
+        automatic: bool = False,
     ) -> Rollout:
         """Begin a rollout of one candidate, or of several side by side.
 
         Args:
             candidate: a version (``3``), an alias (``challenger``) or a ``models:/`` URI.
             policy: differences from the configuration, such as ``{"steps": [10, 100]}``.
+            automatic: no person asks for it: a candidate that was taken back before, and unlatched, has to wait; longer
+                each time.
         Raises: NoModel: nothing is champion yet. NotFound: no such candidate. Conflict: another one is under way.
-            Refused: the candidate was taken back before, and nobody unlatched it. InvalidInput: the policy has faults.
+            Refused: the candidate was taken back before, and nobody unlatched it, or it has to wait. InvalidInput: the
+            policy has faults.
         """
-        champion = self._registry.alias("champion")
-        if champion is None:
-            raise NoModel("no model is champion yet, so there is nothing to compare with", hint="`ecosight train`.")
-        named = [candidate] if isinstance(candidate, str) else list(candidate)
-        models = [self.model(name) for name in named]
-        for model in models:
-            self._check_latch(model)
-        arms = {CANDIDATE if number == 1 else f"{CANDIDATE}-{number}": model for number, model in enumerate(models, 1)}
-        load_strategy(strategy)
-        settled = Policy.from_config(self._config, **{**(policy or {}), "strategy": strategy})
-        now = self._clock.now()
-        rollout = Rollout(
-            id=new_id("rollout"),
-            strategy=strategy,
-            policy=settled.as_dict(),
-            champion=champion,
-            candidates=arms,
-            state="preparing",
-            actor=actor,
-            started_at=now,
-            stage_since=now,
-        )
+        rollout = self.draft(candidate=candidate, strategy=strategy, policy=policy, actor=actor, automatic=automatic)
         self._rollouts.add(rollout)
-        self._note(rollout, "start", actor, f"{strategy} of {', '.join(map(str, models))} against {champion}")
+        models = ", ".join(map(str, rollout.candidates.values()))
+        self._wishes.note(rollout, "start", actor, f"{strategy} of {models} against {rollout.champion}")
         return rollout
 
     def pause(self, rollout_id: str | None = None, *, actor: str, why: str = "") -> Rollout:
         """Keep the weights as they are; triggers still take a bad candidate back."""
-        return self._wish(rollout_id, "pause", ("preparing", "running"), "paused", actor, why)
+        return self._wishes.wish(rollout_id, "pause", ("preparing", "running"), "paused", actor, why)
 
-    def resume(self, rollout_id: str | None = None, *, actor: str, why: str = "") -> Rollout:
-        """Go on after a pause; the stage's minimum time counts from now."""
-        rollout = self._one(rollout_id)
-        to: RolloutState = "running" if rollout.stage else "preparing"
-        return self._wish(rollout.id, "resume", ("paused",), to, actor, why, stage_since=self._clock.now(), outcome="")
+    def resume(
+        self,
+        rollout_id: str | None = None,
+        *,
+        actor: str,
+        why: str = "",
+        policy: Mapping[str, Any] | None = None,
+    ) -> Rollout:
+        """Go on after a pause; the stage's minimum time counts from now.
+
+        Args:
+            policy: new limits from here on, such as ``{"max_exposed_keys": 2000}``.
+        Raises: Refused: the blast radius is spent, and no new limit allows more; or what would change is frozen.
+        """
+
+        def changes(rollout: Rollout) -> Mapping[str, Any]:
+            return resumed(rollout, policy or {}, self._wishes.newest_evidence(rollout), self._clock.now())
+
+        rollout = self._wishes.one(rollout_id)
+        differences = ", ".join(f"{name}={value}" for name, value in (policy or {}).items())
+        said = "; ".join(part for part in (why, differences) if part)
+        return self._wishes.wish(rollout.id, "resume", ("paused",), "running", actor, said, changes)
 
     def promote(self, rollout_id: str | None = None, *, actor: str, why: str = "") -> Rollout:
         """Let the candidate in now, whatever the evidence says; the actor answers for it.
 
         Raises: Refused: there are several candidates, so it is not clear which.
         """
-        rollout = self._one(rollout_id)
+        rollout = self._wishes.one(rollout_id)
         if len(rollout.candidates) > 1:
             raise Refused("this rollout has several candidates", hint="Abort it, and roll out the one you want.")
-        return self._wish(rollout.id, "promote", ("preparing", "running", "paused"), "promoting", actor, why)
+        return self._wishes.wish(rollout.id, "promote", ("preparing", "running", "paused"), "promoting", actor, why)
 
     def abort(self, rollout_id: str | None = None, *, actor: str, why: str = "") -> Rollout:
         """End it without a verdict about the candidate: the champion answers everything at once."""
         allowed: tuple[RolloutState, ...] = ("preparing", "running", "paused")
         outcome = f"aborted by {actor}" + (f": {why}" if why else "")
-        now = self._clock.now()
-        rollout = self._wish(rollout_id, "abort", allowed, "aborted", actor, why, finished_at=now, outcome=outcome)
-        self._take_traffic_back(rollout, actor, outcome)
+        ended = {"finished_at": self._clock.now(), "outcome": outcome}
+        rollout = self._wishes.wish(rollout_id, "abort", allowed, "aborted", actor, why, lambda _: ended)
+        self._wishes.take_traffic_back(rollout, actor, outcome)
         return rollout
 
-    def roll_back(self, *, actor: str, why: str = "") -> Rollout:
+    def roll_back(self, *, actor: str, why: str = "", by_degrees: bool = False) -> Rollout:
         """Take the candidate back with an incident; with no rollout under way, the champion itself, for the one before.
 
-        Raises: NotFound: there is no model to go back to.
+        One that goes back by degrees already goes back at once when it is asked for again.
+
+        Args:
+            by_degrees: as its policy says (``rollback_ramp``), else in equal parts, instead of at once.
+        Raises: NotFound: there is no model to go back to. Refused: by degrees, where no candidate answers beside the
+            champion.
         """
         rollout = self._rollouts.active()
+        if by_degrees and (rollout is None or rollout.state == "promoting"):
+            raise Refused(
+                "only a candidate that answers beside the champion can go back by degrees",
+                hint="Leave --gradual out: the way back is then taken at once.",
+            )
         if rollout is None:
             return self._back_to_previous(actor, why)
-        if rollout.state == "rolling_back":
+        if rollout.state == "rolling_back" and (by_degrees or not rollout.way_back):
             return rollout
-        allowed: tuple[RolloutState, ...] = ("preparing", "running", "paused", "promoting")
-        rollout = self._wish(
-            rollout.id, "roll_back", allowed, "rolling_back", actor, why, outcome=why or f"taken back by {actor}"
+        allowed: tuple[RolloutState, ...] = ("preparing", "running", "paused")
+        if not by_degrees:
+            allowed += ("promoting", "rolling_back")
+        outcome = why or f"taken back by {actor}"
+        rollout = self._wishes.wish(
+            rollout.id,
+            "roll_back",
+            allowed,
+            "rolling_back",
+            actor,
+            why,
+            lambda row: {"outcome": outcome, "way_back": self._way_back(row) if by_degrees else {}},
         )
-        self._take_traffic_back(rollout, actor, f"taken back: {why}" if why else "taken back")
+        if not rollout.way_back:
+            self._wishes.take_traffic_back(rollout, actor, f"taken back: {why}" if why else "taken back")
         return rollout
 
     # -- looking ------------------------------------------------------------------------------------
@@ -155,7 +180,7 @@ class RolloutService:
 
         Raises: NotFound: there is no such rollout, or there never was one.
         """
-        rollout = self._one(rollout_id, finished=True)
+        rollout = self._wishes.one(rollout_id, finished=True)
         decisions = self._rollouts.decisions(rollout.id, limit=1)
         routing = self._routings.current()
         return {
@@ -184,111 +209,20 @@ class RolloutService:
 
     def model(self, name: str) -> ModelRef:
         """The model behind a version, an alias or a URI. Raises: NotFound, InvalidInput."""
-        if name.startswith("models:/"):
-            return self._registry.resolve(name)
-        version = name.rpartition("/")[2]
-        if version.isdecimal():
-            return self._registry.get(version)
-        found = self._registry.alias(name)
-        if found is None:
-            raise NotFound(f"no model is {name!r}", hint="Give a version number, an alias, or models:/NAME/VERSION.")
-        return found
+        return self._drafts.model(name)
 
     # -- how ----------------------------------------------------------------------------------------
 
-    def _wish(
-        self,
-        rollout_id: str | None,
-        action: str,
-        allowed: tuple[RolloutState, ...],
-        to: RolloutState,
-        actor: str,
-        why: str,
-        **changes: Any,
-    ) -> Rollout:
-        for _ in range(_TRIES):
-            rollout = self._one(rollout_id)
-            if rollout.state not in allowed:
-                raise Conflict(
-                    f"rollout {rollout.id} is {rollout.state}, so it cannot {action.replace('_', ' ')}",
-                    hint=f"That is possible while it is {' or '.join(allowed)}.",
-                    rollout_id=rollout.id,
-                    state=rollout.state,
-                )
-            try:
-                saved = self._rollouts.save(replace(rollout, state=to, **changes), expected_revision=rollout.revision)
-            except Conflict:  # the controller wrote in between: look again
-                continue
-            self._note(rollout, action, actor, why)
-            return saved
-        raise Conflict(f"rollout {rollout_id} changes too quickly to {action}", hint="Try again.")
-
-    def _one(self, rollout_id: str | None, *, finished: bool = False) -> Rollout:
-        if rollout_id is not None:
-            found = self._rollouts.get(rollout_id)
-            if found is None:
-                raise NotFound(f"there is no rollout {rollout_id!r}", hint="`ecosight rollout list` shows them.")
-            return found
-        active = self._rollouts.active()
-        if active is None and finished:
-            active = next(iter(self._rollouts.list(1)), None)
-        if active is None:
-            raise NotFound("no rollout is under way", hint="`ecosight rollout start --candidate VERSION` begins one.")
-        return active
-
-    def _check_latch(self, model: ModelRef) -> None:
-        latched = self._incidents.latched(model.digest)
-        if latched is not None:
-            raise Refused(
-                f"{model} was taken back ({latched.trigger.get('name', 'by hand')}, incident {latched.id})",
-                hint=f"A person has to unlatch it first: ecosight rollback unlatch {latched.id}",
-                incident_id=latched.id,
-            )
-
-    def _take_traffic_back(self, rollout: Rollout, actor: str, why: str) -> None:
-        """The controller would do the same a second later."""
-        for _ in range(_TRIES):
-            current = self._routings.current()
-            if current is None or current.rollout_id != rollout.id:
-                return
-            plan = after_abort(rollout)
-            if self._routings.move(next_routing(current, plan, at=self._clock.now(), actor=actor, why=why)):
-                return
+    def _way_back(self, rollout: Rollout) -> Mapping[str, Any]:
+        """The row's way back by degrees; none where no client meets a candidate."""
+        current = self._routings.current()
+        percent = candidate_percent(current) if current is not None and current.rollout_id == rollout.id else 0.0
+        policy = Policy.from_dict(rollout.policy)
+        mode = "gradual" if policy.rollback_ramp == "immediate" else policy.rollback_ramp
+        return ramp_of(policy, percent, mode=mode).as_dict() if percent else {}
 
     def _back_to_previous(self, actor: str, why: str) -> Rollout:
-        champion, previous = self._registry.alias("champion"), self._registry.alias("previous")
-        if champion is None or previous is None or previous.digest == champion.digest:
-            raise NotFound("there is no earlier champion to go back to", hint="The alias `previous` names it.")
-        now = self._clock.now()
-        policy = Policy.from_config(self._config, strategy="fixed")
-        rollout = Rollout(
-            id=new_id("rollout"),
-            strategy="fixed",
-            policy=policy.as_dict(),
-            champion=previous,
-            candidates={CANDIDATE: champion},
-            state="rolling_back",
-            actor=actor,
-            started_at=now,
-            stage_since=now,
-            outcome=why or f"taken back by {actor}",
-        )
+        rollout = self._drafts.of_way_back(actor=actor, why=why)
         self._rollouts.add(rollout)
-        self._note(rollout, "roll_back", actor, why)
+        self._wishes.note(rollout, "roll_back", actor, why)
         return rollout
-
-    def _note(self, rollout: Rollout, action: str, actor: str, why: str) -> None:
-        current = self._routings.current()
-        self._rollouts.record(
-            Decision(
-                id=new_id("decision"),
-                rollout_id=rollout.id,
-                at=self._clock.now(),
-                actor=actor,
-                epoch=current.epoch if current is not None else 0,
-                action=action,
-                state=plain(rollout),
-                evidence={},
-                verdict={"action": action, "reason": why},
-            )
-        )

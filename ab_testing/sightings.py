@@ -21,6 +21,7 @@ class ArmSightings:
     wrong: dict[str, int] = field(default_factory=dict)
     label: dict[str, str] = field(default_factory=dict)
     stage_keys: dict[int, set[str]] = field(default_factory=dict)
+    stage_failed: dict[int, set[str]] = field(default_factory=dict)
     latency: Counter[int] = field(default_factory=Counter)
     reference: Counter[int] = field(default_factory=Counter)
     recent: deque[tuple[datetime, bool]] = field(default_factory=deque)

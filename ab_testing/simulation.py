@@ -9,58 +9,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtri
 
-from ab_testing.evidence import CandidateEvidence, Evidence
 from ab_testing.policy import Policy
+from ab_testing.rehearsed import Case, RehearsedRollout, Traffic
 from ab_testing.replaying import CheckHealth, judge
-from ab_testing.stats import ArmCounts, AssignmentCounts, LatencyHistogram
-from ab_testing.strategies import load_strategy
-from ecosight.rollouts import BUCKETS, CANDIDATE, CHAMPION, CONTROL, Rollout
 from ecosight.seeds import generator
-from ecosight.values import ModelRef
 
 __all__ = ["Case", "Outcome", "Traffic", "simulate"]
 
 LOOK_GROWTH = 0.1
-LATENCY_SIGMA = 0.35
-"""Of the logarithm: the slowest percent takes 2.3 times the median."""
 LONGEST_S = 30 * 86_400.0
-_BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Traffic:
-    """What comes in.
-
-    Attributes:
-        keys_per_s, requests_per_s: new sticky units, and requests.
-        error_rate: of keys that meet a failure, with a good model.
-        label_rate: of keys whose truth is told; wrong_rate: of those, answered wrongly by a good model.
-        median_ms: of the latency of a good model, whose logarithm is normal.
-    """
-
-    keys_per_s: float
-    requests_per_s: float
-    error_rate: float = 0.005
-    label_rate: float = 0.0
-    wrong_rate: float = 0.1
-    median_ms: float = 20.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """How a candidate differs: points more wrong answers, and how many times the errors and the latency."""
-
-    name: str
-    points_worse: float = 0.0
-    error_ratio: float = 1.0
-    latency_ratio: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +92,7 @@ def _one(
     policy: Policy, traffic: Traffic, case: Case, check_health: CheckHealth, rng: np.random.Generator
 ) -> tuple[str, float, float, int]:
     """(how it ended, seconds, seconds since the first candidate key, keys exposed)."""
-    seen = _Seen(policy, traffic, case, rng)
+    seen = RehearsedRollout(policy, traffic, case, rng)
     prepared_s = seen.prepare()
     while seen.age_s < min(LONGEST_S, policy.max_duration_s or LONGEST_S) + prepared_s + 1:
         seen.wait(max(1.0, LOOK_GROWTH * seen.rollout_age_s))
@@ -140,117 +102,3 @@ def _one(
         elif verdict.action != "hold":
             return verdict.action, seen.age_s, seen.rollout_age_s, seen.exposed
     return "unfinished", seen.age_s, seen.rollout_age_s, seen.exposed
-
-
-class _Seen:
-    """One rollout under way, and what was seen of it."""
-
-    def __init__(self, policy: Policy, traffic: Traffic, case: Case, rng: np.random.Generator) -> None:
-        model = ModelRef(name="rehearsal", version="1", digest="0" * 64)
-        self.rollout = Rollout(
-            id="rehearsal",
-            strategy=policy.strategy,
-            policy=policy.as_dict(),
-            champion=model,
-            candidates={CANDIDATE: replace(model, version="2", digest="1" * 64)},
-            state="running",
-            actor="rehearsal",
-            started_at=_BEGAN,
-        )
-        self._strategy = load_strategy(policy.strategy)
-        self._policy, self._traffic, self._case, self._rng = policy, traffic, case, rng
-        self.age_s = self.rollout_age_s = self._stage_age_s = 0.0
-        self._stage_keys = self.exposed = 0
-        self._assigned = AssignmentCounts()
-        self._candidate = CandidateEvidence(arm=CANDIDATE)
-
-    def prepare(self) -> float:
-        """The reference window, in which only the control is measured. Returns its length."""
-        weights = self._weights()
-        per_s = self._traffic.requests_per_s * weights.get(CONTROL, 0) / BUCKETS
-        needed = self._policy.reference_requests / per_s if per_s > 0 else float("inf")
-        self.age_s = min(needed, self._policy.reference_max_s)
-        measured = needed <= self._policy.reference_max_s
-        p99_ms = float(self._traffic.median_ms * np.exp(LATENCY_SIGMA * ndtri(0.99)))
-        self.rollout = replace(self.rollout, threshold_ms=p99_ms if measured else None)
-        self.advance({})
-        return self.age_s
-
-    def advance(self, weights: Any) -> None:
-        self.rollout = replace(self.rollout, stage=self.rollout.stage + 1, weights=dict(weights))
-        self._stage_age_s, self._stage_keys = 0.0, 0
-
-    def wait(self, seconds: float) -> None:
-        """Let clients come for a while."""
-        self.age_s += seconds
-        self.rollout_age_s += seconds
-        self._stage_age_s += seconds
-        weights = {name: weight for name, weight in self._weights().items() if weight}
-        came = self._rng.poisson(self._traffic.keys_per_s * seconds)
-        counts = dict(
-            zip(weights, self._rng.multinomial(came, [each / BUCKETS for each in weights.values()]), strict=True)
-        )
-        if len(weights) > 1:
-            arrived = tuple(int(count) for count in counts.values())
-            self._assigned += AssignmentCounts.at(tuple(weights.values()), arrived)
-        ours = int(counts.get(CANDIDATE, 0))
-        self.exposed += ours
-        self._stage_keys += ours
-        self._add(weights, {name: int(count) for name, count in counts.items()})
-
-    def evidence(self) -> Evidence:
-        age = self.rollout_age_s
-        return Evidence(
-            rollout_id="rehearsal",
-            epoch=self.rollout.stage + 1,
-            stage=self.rollout.stage,
-            stage_age_s=self._stage_age_s,
-            age_s=age,
-            threshold_ms=self.rollout.threshold_ms,
-            assigned=self._assigned if self._assigned.stages else None,
-            candidates=(
-                replace(self._candidate, stage_keys=self._stage_keys, requests=self.exposed, answered_s_ago=0.0),
-            ),
-            seen_s_ago=0.0,
-            servers=1,
-        )
-
-    def _weights(self) -> dict[str, int]:
-        return {arm.name: arm.weight for arm in self._strategy.arms(self.rollout, self.rollout.stage) if not arm.shadow}
-
-    def _add(self, weights: dict[str, int], counts: dict[str, int]) -> None:
-        own, other = weights.get(CANDIDATE, 0), weights.get(CHAMPION, 0) + weights.get(CONTROL, 0)
-        if not own or not other:
-            return
-        t, case, share = self._traffic, self._case, own / (own + other)
-        ours, theirs = counts.get(CANDIDATE, 0), counts.get(CHAMPION, 0) + counts.get(CONTROL, 0)
-        known = self._candidate
-        labels = (self._hits(ours, t.label_rate), self._hits(theirs, t.label_rate))
-        wrong = (self._hits(labels[0], t.wrong_rate + case.points_worse), self._hits(labels[1], t.wrong_rate))
-        errors = (self._hits(ours, t.error_rate * case.error_ratio), self._hits(theirs, t.error_rate))
-        latency, control_latency = self._latencies(ours, case.latency_ratio), self._latencies(theirs)
-        slow = known.slow
-        twin, threshold = weights.get(CONTROL, 0), self.rollout.threshold_ms
-        if twin and threshold is not None:
-            fair = self._latencies(counts.get(CONTROL, 0))
-            slow += ArmCounts.at(
-                own / (own + twin),
-                candidate=(ours, latency.above(threshold)),
-                control=(fair.count, fair.above(threshold)),
-            )
-        self._candidate = replace(
-            known,
-            errors=known.errors + ArmCounts.at(share, candidate=(ours, errors[0]), control=(theirs, errors[1])),
-            wrong=known.wrong + ArmCounts.at(share, candidate=(labels[0], wrong[0]), control=(labels[1], wrong[1])),
-            labelled=known.labelled + ArmCounts.at(share, candidate=(ours, labels[0]), control=(theirs, labels[1])),
-            slow=slow,
-            latency=known.latency + latency,
-            control_latency=known.control_latency + control_latency,
-        )
-
-    def _latencies(self, n: int, ratio: float = 1.0) -> LatencyHistogram:
-        drawn = self._rng.lognormal(np.log(self._traffic.median_ms * ratio), LATENCY_SIGMA, n)
-        return LatencyHistogram.of(drawn)
-
-    def _hits(self, n: int, probability: float) -> int:
-        return int(self._rng.binomial(n, min(1.0, max(0.0, probability))))

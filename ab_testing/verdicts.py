@@ -8,8 +8,10 @@ from typing import Any, Literal, Self
 
 from ab_testing.health import Health
 
-__all__ = ["Action", "Gate", "Verdict"]
+__all__ = ["Action", "Gate", "PauseFor", "Verdict"]
 
+PauseFor = Literal["", "budget", "agreement"]
+"""As ``Rollout.paused_for``."""
 Action = Literal["hold", "advance", "promote", "pause", "roll_back"]
 
 
@@ -33,6 +35,7 @@ class Verdict:
         missing: for "cannot say yet": what is missing and when it should be there at the present traffic.
         health: what the triggers said.
         weights: buckets by arm name for the stage that begins, of a strategy that draws them.
+        pause_for: with a pause: what it is about.
     """
 
     action: Action
@@ -41,6 +44,7 @@ class Verdict:
     gates: tuple[Gate, ...] = ()
     health: Health | None = None
     weights: Mapping[str, int] = field(default_factory=dict)
+    pause_for: PauseFor = ""
 
     def as_dict(self) -> dict[str, Any]:
         """A JSON object; ``from_dict`` reads it."""
@@ -55,6 +59,7 @@ class Verdict:
             ],
             "health": self.health.as_dict() if self.health is not None else None,
             "weights": dict(self.weights),
+            "pause_for": self.pause_for,
         }
 
     @classmethod
@@ -67,4 +72,5 @@ class Verdict:
             gates=tuple(Gate(**gate) for gate in told.get("gates", ())),
             health=Health.from_dict(health) if health is not None else None,
             weights=dict(told.get("weights", {})),
+            pause_for=told.get("pause_for", ""),
         )

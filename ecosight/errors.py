@@ -18,6 +18,7 @@ EcosightError
 ├── Unavailable             a dependency is missing or cannot be reached
 │   ├── NoModel                 nothing is registered or loaded yet
 │   └── Overloaded              the queue is full; try again later
+├── Unfinished              it goes on, but had not ended in the time that was given
 ├── IntegrityError          stored bytes are not what their digest says
 └── Cancelled               stopped between two units of work, resumable
 """
@@ -46,6 +47,7 @@ __all__ = [
     "Refused",
     "Unauthenticated",
     "Unavailable",
+    "Unfinished",
     "UnreadableMedia",
     "UnsupportedMedia",
     "exit_code",
@@ -149,6 +151,10 @@ class Overloaded(Unavailable):
     code = "overloaded"
 
 
+class Unfinished(EcosightError):
+    code = "unfinished"
+
+
 class IntegrityError(EcosightError):
     code = "integrity"
 
@@ -177,6 +183,7 @@ _TABLE: dict[type[EcosightError], tuple[int, int]] = {
     Unavailable: (503, 6),
     NoModel: (503, 6),
     Overloaded: (429, 6),
+    Unfinished: (504, 11),
     IntegrityError: (500, 7),
     Cancelled: (503, 130),
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -24,6 +25,8 @@ __all__ = [
     "Clock",
     "Embedder",
     "Fence",
+    "Fingerprint",
+    "Fingerprinter",
     "Leadership",
     "Modality",
     "ModelSource",
@@ -169,6 +172,51 @@ class Embedder(Protocol):
         """Embeddings of raw files, float32 (n, dimension).
 
         Raises: InputError: a sample cannot be read.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fingerprint:
+    """What copies of a sample have in common.
+
+    Attributes:
+        contents: SHA-256 of what was decoded, so that one recording in two lossless files is known as one.
+        words: uint32 (k,), each once: copies share some. places: int32 (k,), where in the sample each is; copies share
+            theirs with one shift. All 0 where a sample has no extent.
+        trace: what ``compare`` needs.
+    """
+
+    contents: str
+    words: NDArray[np.uint32]
+    places: NDArray[np.int32]
+    trace: bytes
+
+
+class Fingerprinter(Protocol):
+    """Finds copies among samples without comparing each with each. Deterministic; thread-safe.
+
+    A modality that has one offers it by a method ``fingerprinter()``.
+    """
+
+    name: str
+    threshold: float
+    """From this similarity on, two samples are near-duplicates."""
+
+    @property
+    def digest(self) -> str:
+        """Changes whenever the same bytes could give another fingerprint; half of the cache key."""
+        ...
+
+    def fingerprint(self, data: bytes) -> Fingerprint:
+        """Raises InputError: the sample cannot be read."""
+        ...
+
+    def compare(self, one: bytes, other: bytes, shift: int) -> float:
+        """The similarity of two samples by their traces, 0 to 1.
+
+        Args:
+            shift: place of a shared word in the first, less its place in the second.
         """
         ...
 

@@ -151,7 +151,11 @@ class Rollout:
         stage_since: when the weights last changed.
         threshold_ms: the control's q99 of the reference window, frozen; None until it is known.
         weights: buckets by arm name, of a strategy that draws them anew for each stage; else empty.
-        outcome: why it ended, in a sentence.
+        outcome: why it ended, or why it is paused, in a sentence.
+        paused_for: what a pause is about, where that matters: ``budget``: its blast radius is spent, and the candidates
+            get no clients until a person resumes; ``agreement``: a person has to agree to the next step; else empty.
+        way_back: of a candidate that is taken back by degrees: ``mode``, ``percents`` (falling, the last one 0) and
+            ``step_s``; empty: the champion answers everything at once.
         revision: rises with every write; writes are compare-and-set on it.
     """
 
@@ -169,6 +173,8 @@ class Rollout:
     finished_at: datetime | None = None
     weights: Mapping[str, int] = field(default_factory=dict)
     outcome: str = ""
+    paused_for: str = ""
+    way_back: Mapping[str, Any] = field(default_factory=dict)
     revision: int = 0
 
     @property

@@ -11,7 +11,7 @@ from ecosight.errors import NotEnoughData
 if TYPE_CHECKING:
     from ecosight.state.database import Database
 
-__all__ = ["RecordedTraffic", "read_traffic"]
+__all__ = ["RecordedFailures", "RecordedTraffic", "read_failures", "read_traffic"]
 
 LEAST = 100
 """Fewer requests say nothing about a day."""
@@ -38,6 +38,39 @@ class RecordedTraffic:
     @property
     def keys(self) -> int:
         return sum(keys for _, keys in self.keys_by_requests)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedFailures:
+    """Keys of the control, the champion's model in processes like a candidate's, and those that met a failure."""
+
+    keys: int
+    failed: int
+
+    @property
+    def rate(self) -> float:
+        """With half a failure more: none in a few thousand keys does not mean that there never is one (Jeffreys)."""
+        return (self.failed + 0.5) / (self.keys + 1)
+
+
+def read_failures(database: Database, *, since: datetime) -> RecordedFailures | None:
+    """How often keys met a failure of a good model, in the rollouts from a moment on; None: too few keys to say.
+
+    Raises: Unavailable.
+    """
+    from sqlalchemy import distinct, func, select
+
+    from ecosight.rollouts import CONTROL
+    from ecosight.state.schema import exposures
+
+    own = (exposures.c.at >= since) & (exposures.c.intended == CONTROL) & exposures.c.counted
+    # A key is one unit in each rollout: there its first failure counts.
+    unit = exposures.c.rollout_id + ":" + exposures.c.key
+    keys = select(func.count(distinct(unit))).where(own)
+    with database.read() as connection:
+        met = connection.execute(keys).scalar_one()
+        failed = connection.execute(keys.where(exposures.c.fault != "")).scalar_one()
+    return RecordedFailures(keys=met, failed=failed) if met >= LEAST else None
 
 
 def read_traffic(database: Database, *, since: datetime) -> RecordedTraffic:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def rehearse(
     from rollback.triggers import check_health
 
     policy = Policy.from_config(bench.config, **{**differences, "strategy": strategy})
-    traffic, source = _traffic(bench, expected)
+    traffic, source, errors = _traffic(bench, expected)
     cases = (
         Case(name="is as good"),
         Case(name="is 5 points less accurate", points_worse=0.05),
@@ -73,7 +73,7 @@ def rehearse(
     told = {
         "strategy": strategy,
         "policy": policy.as_dict(),
-        "traffic": asdict(traffic) | {"source": source},
+        "traffic": asdict(traffic) | {"source": source, "error_rate_source": errors},
         "seed": seed,
         "false_rollback_rate": outcomes[0].rolled_back,
         "false_rollback_below": _upper_95(outcomes[0]),
@@ -81,23 +81,25 @@ def rehearse(
         "detects_5_points_s": outcomes[1].detection_s,
         "cases": [each.as_dict() for each in outcomes],
     }
-    return told, _lines(told, traffic, outcomes, source)
+    return told, _lines(told, traffic, outcomes)
 
 
-def _traffic(bench: Workbench, expected: Expected) -> tuple[Traffic, str]:
-    """What comes in, and where that is known from."""
+def _traffic(bench: Workbench, expected: Expected) -> tuple[Traffic, str, str]:
+    """What comes in, where that is known from, and where the error rate is."""
     from ab_testing.simulation import Traffic
     from pipeline.recorded_traffic import read_traffic
 
-    given = {"error_rate": expected.error_rate, "label_rate": expected.label_rate}
+    since = bench.clock.now() - timedelta(days=expected.days)
+    error_rate, errors = _error_rate(bench, expected, since)
+    given = {"error_rate": error_rate, "label_rate": expected.label_rate}
     if expected.requests_per_s is not None:
         rates = {
             "requests_per_s": expected.requests_per_s,
             "keys_per_s": expected.keys_per_s or expected.requests_per_s,
         }
-        return Traffic(**rates, **_set(given)), "as expected"
+        return Traffic(**rates, **_set(given)), "as expected", errors
     bench.predictions.flush()
-    recorded = read_traffic(bench.db, since=bench.clock.now() - timedelta(days=expected.days))
+    recorded = read_traffic(bench.db, since=since)
     seconds = max(recorded.seconds, 1.0)
     given |= {"wrong_rate": recorded.wrong / recorded.labelled if recorded.labelled >= ENOUGH_LABELS else None}
     found = {
@@ -105,7 +107,21 @@ def _traffic(bench: Workbench, expected: Expected) -> tuple[Traffic, str]:
         "keys_per_s": expected.keys_per_s or recorded.keys / seconds,
         "label_rate": min(1.0, recorded.labelled / recorded.keys),
     }
-    return Traffic(**{**found, **_set(given)}), f"{recorded.requests:,} requests recorded in {_span(seconds)}"
+    source = f"{recorded.requests:,} requests recorded in {_span(seconds)}"
+    return Traffic(**{**found, **_set(given)}), source, errors
+
+
+def _error_rate(bench: Workbench, expected: Expected, since: datetime) -> tuple[float | None, str]:
+    """The share of keys that meet a failure of a good model, and where that is known from; None: not known."""
+    from pipeline.recorded_traffic import read_failures
+
+    if expected.error_rate is not None:
+        return expected.error_rate, "as expected"
+    bench.exposure_log.flush()
+    recorded = read_failures(bench.db, since=since)
+    if recorded is None:
+        return None, "assumed: too few keys met the control of a rollout in that time"
+    return recorded.rate, f"recorded: {recorded.failed:,} of {recorded.keys:,} keys of the control met one"
 
 
 def _set(given: Mapping[str, float | None]) -> dict[str, float]:
@@ -120,7 +136,7 @@ def _upper_95(outcome: Outcome) -> float:
     return 1.0 if bad == outcome.runs else float(beta.ppf(0.95, bad + 1, outcome.runs - bad))
 
 
-def _lines(told: Mapping[str, Any], traffic: Traffic, outcomes: Sequence[Outcome], source: str) -> list[str]:
+def _lines(told: Mapping[str, Any], traffic: Traffic, outcomes: Sequence[Outcome]) -> list[str]:
     from pipeline.rollouts_told import table
 
     rows = [
@@ -138,8 +154,10 @@ def _lines(told: Mapping[str, Any], traffic: Traffic, outcomes: Sequence[Outcome
     ]
     lines = [
         f"{told['strategy']}, {outcomes[0].runs} rehearsals of each case, seed {told['seed']}",
-        f"traffic ({source}): {traffic.requests_per_s:.3g} requests and {traffic.keys_per_s:.3g} new keys a second; "
+        f"traffic ({told['traffic']['source']}): {traffic.requests_per_s:.3g} requests and "
+        f"{traffic.keys_per_s:.3g} new keys a second; "
         f"{traffic.label_rate:.2%} of the keys get a label, {traffic.error_rate:.2%} meet a failure",
+        f"failures are {told['traffic']['error_rate_source']}",
         "",
         *table([_HEADERS, *rows]),
         "",

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ecosight.clock import iso
 from ecosight.errors import Unavailable
 from ecosight.rollouts import CHAMPION
 from ecosight.values import ModelRef
-from mlflow_integration.registry import DATASET_TAG
+from pipeline.training_data import dataset_diff
 from rollback.actions import Alert, ProbeReport
 from rollback.live import LiveActions, tell_log
 
@@ -33,7 +33,7 @@ def live_actions(bench: Workbench) -> LiveActions:
         prober=lambda model: _probe(bench, model),
         folder=bench.config.root / "incidents",
         tell=lambda alert: _tell(bench, alert),
-        dataset_diff=lambda restored, taken_back: _dataset_diff(bench, restored, taken_back),
+        dataset_diff=lambda restored, taken_back: dataset_diff(bench.registry, bench.datasets, restored, taken_back),
         config_hash=hashlib.sha256(bench.config.model_dump_json().encode()).hexdigest(),
     )
 
@@ -73,11 +73,3 @@ def _tell(bench: Workbench, alert: Alert) -> Sequence[str]:
     except OSError as error:
         raise Unavailable(f"{file} cannot be written: {error.strerror}") from error
     return [*tell_log(alert), file.name]
-
-
-def _dataset_diff(bench: Workbench, restored: ModelRef, taken_back: ModelRef) -> Mapping[str, Any] | None:
-    """Which data both models learnt from; None where the registry does not say."""
-    versions = {each.ref.version: each.tags.get(DATASET_TAG, "?") for each in bench.registry.versions()}
-    if restored.version not in versions or taken_back.version not in versions:
-        return None
-    return {"before": versions[restored.version], "after": versions[taken_back.version]}

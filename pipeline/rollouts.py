@@ -7,14 +7,24 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ecosight.errors import Conflict, InvalidInput, NoModel, NotFound, Refused
+from ecosight.errors import Conflict, InvalidInput, NotFound, Refused, Unfinished
 
 if TYPE_CHECKING:
     from pipeline.wiring import Workbench
 
-__all__ = ["carry_out", "plan_rollout", "policy_differences", "replay_decisions", "roll_back", "who"]
+__all__ = [
+    "carry_out",
+    "plan_rollout",
+    "policy_differences",
+    "replay_decisions",
+    "roll_back",
+    "str_of",
+    "unfinished",
+    "who",
+]
 
 POLL_S = 0.2
+MOST_STAGES = 20
 
 
 def who(given: str) -> str:
@@ -47,45 +57,29 @@ def policy_differences(pairs: Sequence[str], steps: str = "") -> dict[str, Any]:
 
 
 def plan_rollout(
-    bench: Workbench, *, candidates: Sequence[str], strategy: str, differences: Mapping[str, Any]
+    bench: Workbench,
+    *,
+    candidates: Sequence[str],
+    strategy: str,
+    differences: Mapping[str, Any],
+    automatic: bool = False,
 ) -> dict[str, Any]:
     """What a start would do; raises what it would raise, and changes nothing."""
     from ab_testing.policy import Policy
     from ab_testing.strategies import load_strategy
-    from ecosight.ids import new_id
-    from ecosight.rollouts import BUCKETS, CANDIDATE, Rollout
+    from ecosight.rollouts import BUCKETS
 
-    active = bench.rollouts.active()
-    if active is not None:
-        raise Conflict(f"rollout {active.id} is {active.state}", hint="`ecosight rollout status` shows it.")
-    champion = bench.registry.champion()
-    if champion is None:
-        raise NoModel("no model is champion yet, so there is nothing to compare with", hint="`ecosight train`.")
-    models = [bench.rollout_service.model(name) for name in candidates]
-    for model in models:
-        latched = bench.incidents.latched(model.digest)
-        if latched is not None:
-            hint = f"ecosight rollback unlatch {latched.id}"
-            raise Refused(f"{model} was taken back before (incident {latched.id})", hint=hint)
-    plan = load_strategy(strategy)
-    policy = Policy.from_config(bench.config, **{**differences, "strategy": strategy})
-    names = [CANDIDATE, *(f"{CANDIDATE}-{number}" for number in range(2, len(models) + 1))]
-    draft = Rollout(
-        id=new_id("rollout"),
-        strategy=strategy,
-        policy=policy.as_dict(),
-        champion=champion,
-        candidates=dict(zip(names, models, strict=True)),
-        state="preparing",
-        actor="",
-        started_at=bench.clock.now(),
+    draft = bench.rollout_service.draft(
+        candidate=candidates, strategy=strategy, policy=differences, actor="", automatic=automatic
     )
-    stages = range(plan.stages(policy) + 1)
+    plan = load_strategy(strategy)
+    # A strategy that draws its weights anew has stages for ever: those that can be foretold are shown.
+    stages = range(min(plan.stages(Policy.from_dict(draft.policy)), MOST_STAGES) + 1)
     percents = [{arm.name: arm.weight * 100 / BUCKETS for arm in plan.arms(draft, stage)} for stage in stages]
     return {
         "dry_run": True,
         "strategy": strategy,
-        "champion": str(champion),
+        "champion": str(draft.champion),
         "candidates": {name: str(model) for name, model in draft.candidates.items()},
         "stages": percents,
         "policy": dict(draft.policy),
@@ -94,10 +88,23 @@ def plan_rollout(
 
 
 def carry_out(
-    bench: Workbench, wish: str, rollout_id: str | None, *, actor: str, why: str, dry_run: bool, wait_s: float = 0
+    bench: Workbench,
+    wish: str,
+    rollout_id: str | None,
+    *,
+    actor: str,
+    why: str,
+    dry_run: bool,
+    wait_s: float = 0,
+    differences: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Pause, resume, promote or abort. Returns: ``rollout`` as it is then (as it is now, in a dry run), ``servers``.
+    """Pause, resume, promote or abort.
 
+    Args:
+        wait_s: for the end, at most so long.
+        differences: new limits, of a resume.
+    Returns: ``rollout`` as it is then (as it is now, in a dry run), ``servers``, and ``ended``: whether the end that
+        was waited for came; True where nobody waited.
     Raises: NotFound: no such rollout. Conflict: not in its state.
     """
     service, records = bench.rollout_service, bench.rollout_records
@@ -106,20 +113,25 @@ def carry_out(
         if rollout["finished_at"] is not None:
             raise Conflict(f"rollout {rollout['id']} is {rollout['state']}, so it cannot {wish}")
     else:
-        rollout = records.shown(getattr(service, wish)(rollout_id, actor=actor, why=why))
+        more = {"policy": differences} if differences else {}
+        rollout = records.shown(getattr(service, wish)(rollout_id, actor=actor, why=why, **more))
         rollout = _awaited(bench, rollout, wait_s)
-    return {"dry_run": dry_run, "rollout": rollout, "servers": len(records.servers())}
+    ended = dry_run or not wait_s or rollout["finished_at"] is not None
+    return {"dry_run": dry_run, "rollout": rollout, "servers": len(records.servers()), "ended": ended}
 
 
-def roll_back(bench: Workbench, *, actor: str, why: str, dry_run: bool, wait_s: float) -> dict[str, Any]:
+def roll_back(
+    bench: Workbench, *, actor: str, why: str, dry_run: bool, wait_s: float, by_degrees: bool = False
+) -> dict[str, Any]:
     """Take the candidate back, or the champion where no rollout is under way. Returns: as ``carry_out``.
 
-    Raises: NotFound: nothing to go back to.
+    Raises: NotFound: nothing to go back to. Refused: by degrees, where no candidate answers.
     """
     records = bench.rollout_records
     if dry_run:
-        return {"dry_run": True, **_would_take_back(bench), "servers": len(records.servers())}
-    rollout = records.shown(bench.rollout_service.roll_back(actor=actor, why=why))
+        would = _would_take_back(bench, by_degrees=by_degrees)
+        return {"dry_run": True, **would, "servers": len(records.servers()), "ended": True}
+    rollout = records.shown(bench.rollout_service.roll_back(actor=actor, why=why, by_degrees=by_degrees))
     rollout = _awaited(bench, rollout, wait_s)
     return {
         "dry_run": False,
@@ -127,7 +139,16 @@ def roll_back(bench: Workbench, *, actor: str, why: str, dry_run: bool, wait_s: 
         "taken_back": [str_of(model) for model in rollout["candidates"].values()],
         "restored": str_of(rollout["champion"]),
         "servers": len(records.servers()),
+        "ended": not wait_s or rollout["finished_at"] is not None,
     }
+
+
+def unfinished(rollout: Mapping[str, Any], wait_s: float) -> Unfinished:
+    """What a wait that was too short comes to: a sentence, and an exit code of its own."""
+    state = rollout["state"].replace("_", " ")
+    return Unfinished(
+        f"rollout {rollout['id']} is still {state} after {wait_s:g} s; it goes on", hint="ecosight rollout status"
+    )
 
 
 def replay_decisions(bench: Workbench, identity: str) -> dict[str, Any]:
@@ -137,6 +158,7 @@ def replay_decisions(bench: Workbench, identity: str) -> dict[str, Any]:
         but has nothing to be made from.
     """
     from ab_testing.replaying import replay
+    from ab_testing.steering import ACTOR
     from ecosight.clock import iso
     from rollback.triggers import check_health
 
@@ -144,7 +166,7 @@ def replay_decisions(bench: Workbench, identity: str) -> dict[str, Any]:
     by_people = 0
     for decision in bench.rollout_records.to_replay(identity or None):
         if not decision.evidence:
-            by_people += 1
+            by_people += decision.actor != ACTOR
             continue
         again = replay(decision, check_health)
         rows.append(
@@ -181,8 +203,12 @@ def _awaited(bench: Workbench, rollout: dict[str, Any], wait_s: float) -> dict[s
     return rollout
 
 
-def _would_take_back(bench: Workbench) -> dict[str, Any]:
+def _would_take_back(bench: Workbench, *, by_degrees: bool) -> dict[str, Any]:
     active = bench.rollouts.active()
+    if by_degrees and active is None:
+        raise Refused(
+            "no candidate answers beside the champion, so nothing goes back by degrees", hint="Leave --gradual out."
+        )
     if active is not None:
         told = bench.rollout_records.shown(active)
         return {

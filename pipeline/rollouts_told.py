@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from ab_testing.plan import WITHHELD_STAGE
+
 __all__ = [
     "incident_lines",
     "live_lines",
@@ -52,6 +54,7 @@ def overview_lines(overview: Told) -> list[str]:
     ]
     if rollout["outcome"]:
         lines.append(f"  outcome: {rollout['outcome']}")
+    lines += _standing_lines(rollout)
     if overview["incident"]:
         lines.append(f"  incident: ecosight rollback show {overview['incident']}")
     if overview["arms"]:
@@ -60,6 +63,22 @@ def overview_lines(overview: Told) -> list[str]:
     lines += _evidence_lines(overview["evidence"])
     lines += ["", *_server_lines(overview["servers"], rollout)]
     return lines
+
+
+def _standing_lines(rollout: Told) -> list[str]:
+    """What a state means for clients, where the state alone does not say it."""
+    if rollout["state"] == "paused" and rollout.get("paused_for") == "budget":
+        return [
+            "  clients get the champion only: the candidates wait for a person",
+            "  to allow more: ecosight rollout resume --policy max_exposed_keys=N (or max_bad_answers=N)",
+        ]
+    if rollout["state"] == "paused" and rollout.get("paused_for") == "agreement":
+        return ["  to agree: ecosight rollout resume"]
+    way_back = rollout.get("way_back") or {}
+    if rollout["state"] == "rolling_back" and way_back:
+        steps = ", ".join(f"{percent:g}%" for percent in way_back["percents"])
+        return [f"  it goes back by degrees: {steps}, {way_back['step_s']:g} s apart; at once: ecosight rollback"]
+    return []
 
 
 def plan_lines(plan: Told) -> list[str]:
@@ -76,7 +95,7 @@ def plan_lines(plan: Told) -> list[str]:
 def live_lines(told: Told) -> list[str]:
     """Who answered at a moment."""
     routing = told["routing"]
-    what = f"rollout {routing['rollout_id']}, stage {routing['stage']}" if routing["rollout_id"] else "no rollout"
+    what = f"rollout {routing['rollout_id']}, {_stage(routing['stage'])}" if routing["rollout_id"] else "no rollout"
     lines = [
         f"at {short_time(told['at'])} UTC: epoch {routing['epoch']}, {what}",
         f"  in force since {short_time(routing['made_at'])}, by {routing['actor']}: {routing['why']}",
@@ -120,13 +139,28 @@ def incident_lines(incident: Told) -> list[str]:
     speed = incident["report"].get("speed", {}) if incident["report"] else {}
     if speed.get("detection_to_last_answer_s") is not None:
         lines.append(f"  from detection to its last answer: {speed['detection_to_last_answer_s']:g} s")
-    if incident["report"].get("html"):
-        lines.append(f"  report: {incident['report']['html']}")
+    lines += _data_lines(incident["report"].get("dataset_diff") or {})
+    if incident["report"]:
+        lines.append(f"  report: ecosight rollback show {incident['id']} --html FILE")
     if incident["latched"]:
         lines.append(f"  latched; after a look at the report: ecosight rollback unlatch {incident['id']}")
     else:
         lines.append(f"  unlatched by {incident['unlatched_by']}")
     return lines
+
+
+def _data_lines(diff: Told) -> list[str]:
+    if not diff:
+        return []
+    counts = ", ".join(f"{diff[name]:,} {name}" for name in ("added", "removed", "relabelled") if name in diff)
+    more = counts or f"they cannot be compared: {diff.get('unknown', 'not known')}"
+    return [f"  training data: {diff.get('before', '?')} before, {diff.get('after', '?')} after; {more}"]
+
+
+def _stage(stage: int) -> str:
+    if stage < WITHHELD_STAGE:
+        return f"stage {stage}"
+    return f"stage {stage - WITHHELD_STAGE}, no clients for the candidates"
 
 
 def _arm_rows(overview: Told) -> list[tuple[str, ...]]:

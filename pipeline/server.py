@@ -89,4 +89,5 @@ def rollout_controller(bench: Workbench) -> RolloutController:
         clock=bench.clock,
         check_health=check_health,
         roll_back=executor,
+        keep_exposures_days=bench.config.ab_testing.keep_exposures_days,
     )

@@ -58,9 +58,7 @@ def config_reference() -> str:
     return "\n".join(lines) + "\n"
 
 
-UNREAD = frozenset(
-    {"image", "redis", "data_collection", "annotation", "tuning", "ab_testing", "rollback", "monitoring"}
-)
+UNREAD = frozenset({"image", "data_collection", "annotation", "tuning", "monitoring"})
 """Sections whose rooms are not built."""
 
 

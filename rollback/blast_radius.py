@@ -1,13 +1,14 @@
-"""The blast radius: how many clients, and how many bad answers, finding out may cost before a person has to look.
+"""The blast radius as checks of the triggers.
 
 A spent budget says nothing about the model, so it is shown as a check in breach and takes nothing back: the rollout
-pauses.
+pauses, and the candidates get no clients until a person resumes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ab_testing.budgets import spendings
 from ab_testing.evidence import Evidence
 from ab_testing.policy import Policy
 from rollback.findings import Finding, found
@@ -17,18 +18,12 @@ __all__ = ["blast_findings"]
 
 def blast_findings(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
     """What all candidates together have cost, of each budget that the policy sets."""
-    candidates = evidence.candidates
-    bad = sum(each.errors.candidate_bad + each.wrong.candidate_bad for each in candidates)
-    keys = sum(each.errors.candidate_units for each in candidates)
-    for metric, spent, budget in (
-        ("bad_answers", bad, policy.max_bad_answers),
-        ("exposed_keys", keys, policy.max_exposed_keys),
-    ):
-        if budget is None:
+    for each in spendings(evidence, policy):
+        if each.limit is None:
             continue
-        figures = {"spent": spent, "budget": budget}
-        if spent <= budget:
-            yield found("all", metric, "healthy", figures=figures)
+        figures = {"spent": each.spent, "budget": each.limit}
+        if each.over:
+            missing = f"a person's word: {each.spent:,} of {each.limit:,} {each.metric.replace('_', ' ')} are spent"
+            yield found("all", each.metric, "breach", missing=missing, figures=figures)
         else:
-            missing = f"a person's word: {spent:,} of {budget:,} {metric.replace('_', ' ')} are spent"
-            yield found("all", metric, "breach", missing=missing, figures=figures)
+            yield found("all", each.metric, "healthy", figures=figures)

@@ -27,7 +27,9 @@ def ceiling_findings(candidate: CandidateEvidence, policy: Policy, *, alpha: flo
 
 def _errors(candidate: CandidateEvidence, policy: Policy, alpha: float) -> Finding:
     arm, metric, counts = candidate.arm, "error_ceiling", candidate.errors
-    ceiling, bad, units = policy.error_rate_threshold, counts.candidate_bad, counts.candidate_units
+    ceiling = policy.error_rate_threshold
+    bad = counts.candidate_bad + candidate.alone_failed_keys
+    units = counts.candidate_units + candidate.alone_keys
     if not units:
         return found(arm, metric, "no_data", missing="requests to the candidate")
     low, high = share_interval(min(bad, units), max(0, units - bad), alpha=alpha)
@@ -36,7 +38,7 @@ def _errors(candidate: CandidateEvidence, policy: Policy, alpha: float) -> Findi
         state: State = "healthy" if high < ceiling else "insufficient"
         missing = "" if state == "healthy" else f"clients until the rate is surely below or above {ceiling:.0%}"
         return found(arm, metric, state, missing=missing, figures=figures)
-    if _control_alike(counts, ceiling, policy.rate_ratio):
+    if _control_alike(counts, bad / units, ceiling, policy.rate_ratio):
         theirs = f"{counts.control_bad / counts.control_units:.1%}"
         missing = f"{theirs} of the control's clients fail too, so the cause lies elsewhere"
         return found(arm, metric, "insufficient", missing=missing, figures=figures)
@@ -45,7 +47,7 @@ def _errors(candidate: CandidateEvidence, policy: Policy, alpha: float) -> Findi
         metric,
         "soft",
         rule=f"at most {ceiling:.0%} of the candidate's clients get an error",
-        observed=f"{bad:,} of {units:,} did ({bad / units:.1%}; surely above {low:.1%})",
+        observed=f"{bad:,} of {units:,} clients got an error ({bad / units:.1%}; surely above {low:.1%})",
         figures=figures,
     )
 
@@ -82,8 +84,8 @@ def _right(bad: int, units: int, alpha: float) -> tuple[float, float]:
     return 1 - high, 1 - low
 
 
-def _control_alike(counts: ArmCounts, ceiling: float, ratio: float) -> bool:
+def _control_alike(counts: ArmCounts, rate: float, ceiling: float, ratio: float) -> bool:
     if not counts.control_units:
         return False
     theirs = counts.control_bad / counts.control_units
-    return theirs > ceiling and counts.candidate_bad / counts.candidate_units < ratio * theirs
+    return theirs > ceiling and rate < ratio * theirs

@@ -12,7 +12,6 @@ import math
 from collections.abc import Mapping
 
 from ab_testing.evidence import CandidateEvidence, Evidence
-from ab_testing.policy import Policy
 from ab_testing.stats.assignment import AssignmentCounts
 from ab_testing.stats.conditional import log_e_share
 from ab_testing.stats.counts import ArmCounts
@@ -24,6 +23,7 @@ from rollback.findings import Finding, State, found, tripped
 __all__ = ["LABELS", "drift_finding", "labelled_finding", "split_finding"]
 
 ALPHA = 0.001
+"""Of the checks that take nothing back."""
 LABELS = "label"
 """The slice whose values are what the intended arm said."""
 LEAST_SHIFT = 0.25
@@ -60,9 +60,11 @@ def labelled_finding(candidate: CandidateEvidence) -> Finding:
     return found(arm, metric, "breach", missing=missing, figures=figures)
 
 
-def drift_finding(candidate: CandidateEvidence, evidence: Evidence, policy: Policy) -> Finding:
+def drift_finding(candidate: CandidateEvidence, evidence: Evidence, *, alpha: float) -> Finding:
     """Does it say something quite different to the same traffic?
 
+    Args:
+        alpha: probability of ever tripping while both say the same.
     Input: the slice ``label`` of the evidence: clients by the first label they were told.
     """
     arm, metric = candidate.arm, "label_drift"
@@ -76,7 +78,7 @@ def drift_finding(candidate: CandidateEvidence, evidence: Evidence, policy: Poli
             else "labels of each candidate"
         )
         return found(arm, metric, "no_data", missing=missing, figures={"candidate": units, "control": others})
-    alpha = ALPHA / len(told)
+    alpha /= len(told)
     surprise = {label: _both_ways(counts) for label, counts in told.items()}
     label = max(surprise, key=lambda each: surprise[each])
     shift = _shift(told)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from ab_testing.ramps import Ramp, immediate_ramp
 from ecosight.errors import Conflict, EcosightError
 from ecosight.logs import get_logger
 from ecosight.ports import Clock
@@ -19,7 +20,6 @@ from ecosight.rollouts import Incident, Rollout
 from rollback.actions import IncidentStore, RollbackActions
 from rollback.alerts import alert_of
 from rollback.incidents import IncidentLogger, StepStatus, incident_id
-from rollback.ramps import Ramp, immediate_ramp
 
 __all__ = ["STEPS", "RollbackExecutor", "next_step", "restored_percent"]
 
@@ -38,7 +38,6 @@ class RollbackExecutor:
 
     Args:
         trigger_of: why a rollout is being taken back; asked once, when its incident is opened.
-        ramp: the way back, of incidents that this executor opens; None: at once.
         writer: this process, for the record.
     """
 
@@ -49,19 +48,18 @@ class RollbackExecutor:
         *,
         clock: Clock,
         trigger_of: TriggerOf | None = None,
-        ramp: Ramp | None = None,
         writer: str = "",
     ) -> None:
         self.incidents = IncidentLogger(store, clock=clock, writer=writer)
         self._store, self._actions, self._clock = store, actions, clock
-        self._trigger_of, self._ramp = trigger_of or _by_hand, ramp or immediate_ramp()
+        self._trigger_of = trigger_of or _by_hand
 
     def __call__(self, rollout: Rollout) -> bool:
         """Go on with a rollback for about a second, without waiting for anything. Returns: whether it is over."""
         began = self._clock.monotonic()
         incident = self.open(rollout)
         while incident.closed_at is None:
-            if self.wait_s(incident) > 0:
+            if self.wait_s(rollout, incident) > 0:
                 return False
             incident = self.advance(rollout, incident)
             if self._clock.monotonic() - began > TURN_S:
@@ -71,7 +69,7 @@ class RollbackExecutor:
     def run(self, rollout: Rollout) -> Incident:
         """Go on until it is over, with the pauses in between."""
         while not self(rollout):
-            self._clock.sleep(max(0.01, self.wait_s(self.open(rollout))))
+            self._clock.sleep(max(0.01, self.wait_s(rollout, self.open(rollout))))
         return self.open(rollout)
 
     def open(self, rollout: Rollout) -> Incident:
@@ -79,7 +77,7 @@ class RollbackExecutor:
         known = self._store.get(incident_id(rollout.id))
         if known is not None:
             return known
-        return self.incidents.open(rollout, self._trigger_of(rollout), {"ramp": self._ramp.as_dict()})
+        return self.incidents.open(rollout, self._trigger_of(rollout), {"ramp": _ramp_of(rollout).as_dict()})
 
     def advance(self, rollout: Rollout, incident: Incident) -> Incident:
         """Do the next step and note it. Returns: the incident as it is then, whoever brought it there."""
@@ -98,7 +96,7 @@ class RollbackExecutor:
         except Conflict:  # another executor wrote this step first
             return self.incidents.get(incident.id)
 
-    def wait_s(self, incident: Incident) -> float:
+    def wait_s(self, rollout: Rollout, incident: Incident) -> float:
         """Seconds until the next step is due; 0: now."""
         step = next_step(incident)
         if step is None or not incident.steps:
@@ -109,7 +107,7 @@ class RollbackExecutor:
             tries = int(last["details"].get("tries", 1))
             pause = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(tries - 1, 10))
         elif step == "restore" and last["step"] == "restore":
-            pause = _ramp_of(incident).step_s
+            pause = _ramp_of(rollout).step_s
         # A clock that was set back makes nobody wait longer than the pause itself.
         due = datetime.fromisoformat(last["at"]) + timedelta(seconds=pause)
         return min(pause, max(0.0, (due - self._clock.now()).total_seconds()))
@@ -119,7 +117,7 @@ class RollbackExecutor:
             case "stop":
                 return "done", self._actions.stop(rollout, incident)
             case "restore":
-                percent = _next_percent(incident)
+                percent = _next_percent(rollout, incident)
                 return "done", {**self._actions.restore(rollout, incident, percent), "percent": percent}
             case "verify":
                 probes = self._actions.probe(rollout, incident)
@@ -158,16 +156,18 @@ def restored_percent(incident: Incident) -> float | None:
     return float(done[-1]["details"]["percent"]) if done else None
 
 
-def _next_percent(incident: Incident) -> float:
+def _next_percent(rollout: Rollout, incident: Incident) -> float:
     reached = restored_percent(incident)
-    percents = _ramp_of(incident).percents
+    percents = _ramp_of(rollout).percents
     return next((percent for percent in percents if reached is None or percent < reached), 0.0)
 
 
-def _ramp_of(incident: Incident) -> Ramp:
-    """The way back is kept with the incident: who goes on with it goes on the same way."""
-    told = incident.steps[0]["details"].get("ramp") if incident.steps else None
-    return Ramp.from_dict(told) if told else immediate_ramp()
+def _ramp_of(rollout: Rollout) -> Ramp:
+    """The way back stands in the rollout's row: who goes on with it goes on the same way, until the row says "at once".
+
+    How far it was gone stands in the incident.
+    """
+    return Ramp.from_dict(rollout.way_back) if rollout.way_back else immediate_ramp()
 
 
 def _tries(step: str, incident: Incident) -> int:

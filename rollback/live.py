@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ab_testing.plan import Plan, after_abort, next_routing
-from ecosight.errors import Conflict, EcosightError
+from ab_testing.plan import after_abort, at_most, next_routing
+from ecosight.errors import Conflict, EcosightError, Unavailable
 from ecosight.logs import get_logger
 from ecosight.ports import Clock
-from ecosight.rollouts import BUCKETS, CHAMPION, CONTROL, Arm, Incident, Rollout, Routing
+from ecosight.rollouts import Incident, Rollout
 from ecosight.state.database import Database
 from ecosight.state.exposures import Exposures
 from ecosight.state.rollouts import RolloutStore
@@ -21,7 +21,7 @@ from ecosight.values import ModelRef
 from rollback.actions import Alert, ProbeReport
 from rollback.causes import looked_again, trigger_of
 from rollback.facts import read_facts
-from rollback.publishing import publish_report
+from rollback.publishing import plain_report, publish_report
 from rollback.report import Look, Material, build_report
 
 __all__ = ["LiveActions", "Prober", "Teller"]
@@ -50,7 +50,8 @@ class LiveActions:
         prober: asks the restored model.
         folder: where reports are written.
         tell: one function for all channels.
-        dataset_diff: between the training data of two models (restored, taken back); None: not known here.
+        dataset_diff: between the training data of two models (restored, taken back); None: not known here. What it
+            cannot tell it says under ``unknown``.
         config_hash: of the configuration in force.
     """
 
@@ -80,7 +81,7 @@ class LiveActions:
         current, row = self.routings.current(), self.rollouts.get(rollout.id)
         if current is not None and row is not None and row.finished:
             return {"epoch": current.epoch}  # it ended; what came after is not ours to change
-        plan = after_abort(rollout) if percent == 0 or current is None else _at_most(current, percent)
+        plan = after_abort(rollout) if percent == 0 or current is None else at_most(current, percent)
         if current is not None and current.arms == plan.arms:
             return {"epoch": current.epoch}
         why = f"{incident.model} is taken back ({incident.id})"
@@ -101,7 +102,11 @@ class LiveActions:
 
     def report(self, rollout: Rollout, incident: Incident) -> Mapping[str, Any]:
         report = build_report(self._material(rollout, incident), made_at=self.clock.now())
-        return publish_report(report, self.folder)
+        try:
+            return publish_report(report, self.folder)
+        except Unavailable as error:  # the row keeps the whole report: any server draws the page from it
+            get_logger("rollback").warning("the report stands in the database only", why=error.message)
+            return plain_report(report)
 
     def _material(self, rollout: Rollout, incident: Incident) -> Material:
         arm = str(incident.trigger.get("arm", "candidate"))
@@ -134,22 +139,10 @@ class LiveActions:
             return self.dataset_diff(incident.restored, incident.model)
         except EcosightError as error:
             get_logger("rollback").warning("training data cannot be compared", why=error.message)
-            return None
+            return {"unknown": error.message}
 
 
 def _evidence(weighed: Sequence[Any]) -> Any:
     from ab_testing.evidence import Evidence
 
     return Evidence.from_dict(weighed[-1].evidence) if weighed else None
-
-
-def _at_most(current: Routing, percent: float) -> Plan:
-    """The same arms, those of candidates together at most so heavy, the control like one of them."""
-    candidates = [arm for arm in current.arms if arm.name not in (CHAMPION, CONTROL) and not arm.shadow]
-    whole = sum(arm.weight for arm in candidates)
-    scale = min(1.0, percent * BUCKETS / 100 / whole) if whole else 0.0
-    scaled = {arm.name: int(arm.weight * scale) for arm in current.arms if arm.name != CHAMPION}
-    rest = BUCKETS - sum(scaled.values())
-    arms: tuple[Arm, ...] = tuple(replace(arm, weight=scaled.get(arm.name, rest)) for arm in current.arms)
-    stage = current.stage if scale == 1.0 else current.stage + 1
-    return Plan(arms=arms, rollout_id=current.rollout_id, salt=current.salt, stage=stage, standby=current.standby)

@@ -123,12 +123,14 @@ class RollbackManager:
                 return seen
             self._clock.sleep(min(POLL_S, self._interval_s))
 
-    def rollback(self, why: str = "") -> Deployment:
+    def rollback(self, why: str = "", *, gradual: bool = False) -> Deployment:
         """Take the new model back now; with no rollout under way, the champion, for the one before it.
 
-        Raises: NotFound: there is nothing to go back to.
+        Args:
+            gradual: by degrees, as its policy says, else in equal parts; for one that does no harm.
+        Raises: NotFound: there is nothing to go back to. Refused: gradually, where no candidate answers.
         """
-        return self.status(self._service.roll_back(actor=_actor(), why=why).id)
+        return self.status(self._service.roll_back(actor=_actor(), why=why, by_degrees=gradual).id)
 
     def status(self, rollout_id: str | None = None) -> Deployment:
         """A deployment as it is now; the newest where no id is given. Raises: NotFound."""

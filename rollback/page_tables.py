@@ -98,6 +98,8 @@ def dataset_section(report: Report) -> str:
         rows.append((cells, False, set()))
     parts = [f"{diff[name]:,} {name}" for name in ("added", "removed", "relabelled") if isinstance(diff.get(name), int)]
     note = f"{diff.get('before', '?')} → {diff.get('after', '?')}" + (f": {', '.join(parts)}" if parts else "")
+    if diff.get("unknown"):
+        note += f". They cannot be compared: {diff['unknown']}."
     return _table(
         "Training data of both models",
         ["Class", "Before", "After", "Change"],

@@ -13,7 +13,7 @@ from ecosight.errors import Unavailable
 from ecosight.state.columns import to_json
 from rollback.page import render_page
 
-__all__ = ["publish_report", "report_paths"]
+__all__ = ["plain_report", "publish_report", "report_paths"]
 
 
 def publish_report(report: Mapping[str, Any], folder: Path) -> dict[str, Any]:
@@ -23,7 +23,7 @@ def publish_report(report: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     Raises: Unavailable: the folder cannot be written.
     """
     data, page = report_paths(folder, report["id"])
-    plain: dict[str, Any] = json.loads(to_json(dict(report)))
+    plain = plain_report(report)
     try:
         data.parent.mkdir(parents=True, exist_ok=True)
         _write(data, json.dumps(plain, indent=2, ensure_ascii=False))
@@ -32,6 +32,12 @@ def publish_report(report: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         raise Unavailable(f"the report cannot be written to {data.parent}: {error.strerror}") from error
     where = {"folder": str(data.parent), "json": str(data), "html": str(page)}
     return where | plain
+
+
+def plain_report(report: Mapping[str, Any]) -> dict[str, Any]:
+    """The report as a JSON object, as the incident's row keeps it: the page is drawn from it alone."""
+    plain: dict[str, Any] = json.loads(to_json(dict(report)))
+    return plain
 
 
 def report_paths(folder: Path, identity: str) -> tuple[Path, Path]:

@@ -45,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--monitor", action="store_true", help="watch to the end; exit code 8 if it was taken back")
     parser.add_argument("--timeout", type=float, metavar="SECONDS", help="stop watching after so long")
     parser.add_argument("--rollback", action="store_true", help="take the new model back now")
+    parser.add_argument("--gradual", action="store_true", help="with --rollback: by degrees instead of at once")
     parser.add_argument("--why", default="", help="the reason, for the record")
     parser.add_argument("--history", action="store_true", help="models that were taken back")
     parser.add_argument("--unlatch", metavar="INCIDENT", help="let a model that was taken back be tried again")
@@ -70,7 +71,7 @@ def _run(manager: RollbackManager, options: argparse.Namespace) -> int:
     if options.deploy:
         deployment = manager.deploy(options.deploy, options.previous, strategy=options.strategy)
     elif options.rollback:
-        deployment = manager.rollback(options.why)
+        deployment = manager.rollback(options.why, gradual=options.gradual)
     else:
         deployment = manager.status()
     if not options.monitor:

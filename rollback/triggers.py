@@ -44,7 +44,7 @@ def check_health(rollout: Rollout, evidence: Evidence) -> Health:
 
 
 def _findings(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
-    split = split_finding(evidence)
+    split, alpha = split_finding(evidence), alphas(policy, evidence)
     yield _traffic(evidence, policy)
     yield split
     yield from blast_findings(evidence, policy)
@@ -53,8 +53,8 @@ def _findings(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
         labelled = labelled_finding(candidate)
         yield from _believed(candidate, evidence, policy, split=split, labelled=labelled)
         yield labelled
-        yield memory_finding(candidate, policy)
-        yield drift_finding(candidate, evidence, policy)
+        yield memory_finding(candidate, evidence, policy, alpha=alpha["memory"])
+        yield drift_finding(candidate, evidence, alpha=alpha["label_drift"])
 
 
 def _believed(

@@ -1,14 +1,12 @@
-"""Owns the verdict about memory: does the candidate leak?"""
+"""Owns the verdict about memory: does the candidate leak, or when will that be known?"""
 
 from __future__ import annotations
 
 from ab_testing.stats.forecast import Forecast
-from ab_testing.stats.growth import MIN_MINUTES, WARM_UP_MIN, MemorySeries, memory_growth
+from ab_testing.stats.growth import AFTER_MIN, LIMIT_MB_PER_MIN, GrowthEstimate, MemorySeries, memory_growth
 from ab_testing.stats.result import TestResult, Verdict
 
 __all__ = ["judge_memory"]
-
-LIMIT_MB_PER_MIN = 2.0
 
 
 def judge_memory(
@@ -16,46 +14,68 @@ def judge_memory(
     control: MemorySeries,
     *,
     shared_process: bool = False,
+    after_min: float = AFTER_MIN,
     limit_mb_per_min: float = LIMIT_MB_PER_MIN,
     name: str = "memory_growth",
-    alpha: float = 0.05,
+    alpha: float = 0.001,
 ) -> TestResult:
     """Does the candidate's process surely grow faster than the control's by more than the limit?
 
     Args:
-        candidate, control: resident memory of both processes, on one clock that began with the candidate.
-        alpha: of the interval at one look, not of all: a slope is no count, and no sequential test of it is known that
-            bears with warm-ups. Looked at every minute for forty minutes, alike processes with strongly autocorrelated
-            noise were called a leak in 0 to 5 of 100 simulations.
+        candidate, control: resident memory of both processes, on one clock that began when both were loaded.
+        alpha: over all looks of an hour, by simulation (see ``growth``); no sequential test is known that bears with
+            warm-ups and steps.
         shared_process: both models live in one process, so nothing can be told apart.
+    Returns: ``breach``: a leak; ``healthy``: surely none as fast as the limit; ``insufficient``: too early, or too
+        noisy. Low and high are of Theil's interval.
+    Raises: InvalidInput: a figure is not finite.
     """
-    estimate = memory_growth(candidate, control, confidence=1 - alpha)
+    grown = memory_growth(candidate, control, after_min=after_min, limit=limit_mb_per_min, alpha=alpha)
     forecast, missing = None, ""
-    reason = f"the candidate's memory grows by {estimate.slope or 0.0:+.2f} MB/min beyond the control's"
     if shared_process:
-        verdict = Verdict.NOT_ATTRIBUTABLE
+        verdict, grown = Verdict.NOT_ATTRIBUTABLE, GrowthEstimate(minutes=grown.minutes, bins=grown.bins)
         reason = "both models live in one process: its memory cannot be attributed to either"
     elif not (len(candidate) and len(control)):
         verdict, reason, missing = Verdict.NO_DATA, "no memory was measured", "memory of both processes is needed"
-    elif estimate.low is None:
-        verdict = Verdict.INSUFFICIENT
-        left = max(WARM_UP_MIN - candidate[-1][0], 0.0) + MIN_MINUTES - estimate.minutes
-        forecast = Forecast(
-            units=max(1, round(left)), unit="minutes", seconds=left * 60, assumption="the warm-up is not to count"
-        )
-        reason, missing = f"{estimate.minutes} minutes after the warm-up were measured", str(forecast)
+    elif grown.slope is None:
+        verdict, reason = Verdict.INSUFFICIENT, f"both processes were measured for {grown.minutes:.0f} minutes"
+        forecast = _forecast(after_min - grown.minutes)
+        missing = str(forecast)
     else:
-        verdict = Verdict.BREACH if estimate.low > limit_mb_per_min else Verdict.HEALTHY
+        verdict, missing = _verdict(grown, limit_mb_per_min)
+        reason = f"the candidate's memory grows by {grown.slope:+.1f} MB a minute beyond the control's, more than "
+        reason += f"{limit_mb_per_min:g} in {grown.rises} of {grown.bins - 1} steps of the last {_span(grown.minutes)}"
     return TestResult(
         name=name,
         verdict=verdict,
         reason=reason,
         missing=missing,
         alpha=alpha,
-        effect=None if shared_process else estimate.slope,
+        effect=grown.slope,
         effect_name="mb_per_min",
-        low=None if shared_process else estimate.low,
-        high=None if shared_process else estimate.high,
-        counts={"figures": len(candidate), "minutes": estimate.minutes},
+        low=grown.low,
+        high=grown.high,
+        counts={"figures": len(candidate), "minutes": grown.minutes, "bins": grown.bins, "rises": grown.rises},
         forecast=forecast,
     )
+
+
+def _verdict(grown: GrowthEstimate, limit: float) -> tuple[Verdict, str]:
+    if grown.leaks:
+        return Verdict.BREACH, ""
+    if grown.high is not None and grown.high <= limit:
+        return Verdict.HEALTHY, ""
+    return Verdict.INSUFFICIENT, f"minutes until it is sure on which side of {limit:g} MB a minute it grows"
+
+
+def _forecast(left_min: float) -> Forecast:
+    """Too early; or, where it is late enough, figures are missing."""
+    minutes = max(left_min, 0.5)
+    return Forecast(
+        units=max(1, round(minutes)), unit="minutes", seconds=minutes * 60, assumption="the warm-up is not to count"
+    )
+
+
+def _span(minutes: float) -> str:
+    counted = minutes * 2 / 3
+    return f"{counted:.0f} minutes" if counted >= 2 else f"{60 * counted:.0f} s"

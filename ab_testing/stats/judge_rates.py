@@ -145,7 +145,13 @@ def _judge(
     share: float | None,
 ) -> TestResult:
     log_e = float(
-        log_e_worse(counts.column("control_bad"), counts.column("candidate_bad"), counts.shares, margin=margin)
+        log_e_worse(
+            counts.column("control_bad"),
+            counts.column("candidate_bad"),
+            counts.shares,
+            margin=margin,
+            worst_ratio=worst_ratio,
+        )
     )
     forecast: Forecast | None = None
     missing = ""

@@ -30,9 +30,14 @@ __all__ = ["log_e_not_worse", "log_e_worse", "rate_ratio", "ratio_interval", "so
 GRID_SIZE = 40
 WORST_RATIO = 200.0
 """A candidate that fails on every unit beside a control at .5%."""
-TILT = 0.25
-"""Weights v ∝ ρ^−.25: total failure shows in seconds whatever its weight, so moderate harm gets more. With equal
-weights, four times the errors take 4% longer to find."""
+SOUGHT_RATIO = 5.0
+SOUGHT_WITHIN = 0.9
+"""Weights v of the ratios of harm: a bell over ln ρ with its middle at five times the rate, and this standard
+deviation. Total failure shows in seconds whatever its weight, and little harm takes long whatever its weight; where a
+weight matters is between. Any weights that are fixed beforehand are valid. With equal weights, four times the errors
+take a tenth longer to find."""
+EQUAL = math.inf
+"""As ``SOUGHT_WITHIN``: all weights alike."""
 FIRST_STEP = 1.2
 """The mildest alternative lies a fifth above the margin: nearer ones would take longer than any rollout lasts."""
 BEST_RATIO = 0.5
@@ -61,7 +66,8 @@ def log_e_worse(
     """
     if margin < 0 or worst_ratio <= FIRST_STEP * (1 + margin):
         raise InvalidInput(f"a margin of {margin} leaves no ratio up to {worst_ratio} to look for")
-    return _log_e(control_bad, candidate_bad, tuple(shares), 1 + margin, FIRST_STEP * (1 + margin), worst_ratio, TILT)
+    first = FIRST_STEP * (1 + margin)
+    return _log_e(control_bad, candidate_bad, tuple(shares), 1 + margin, first, worst_ratio, SOUGHT_WITHIN)
 
 
 def log_e_not_worse(
@@ -75,7 +81,7 @@ def log_e_not_worse(
     if margin <= 0:
         raise InvalidInput(f"a margin must be above 0, not {margin}: equality can never be shown")
     return _log_e(
-        control_bad, candidate_bad, tuple(shares), 1 + margin, BEST_RATIO, (1 + margin) ** NEAREST_TO_MARGIN, 0.0
+        control_bad, candidate_bad, tuple(shares), 1 + margin, BEST_RATIO, (1 + margin) ** NEAREST_TO_MARGIN, EQUAL
     )
 
 
@@ -135,20 +141,20 @@ def _log_e(
     null: float,
     low: float,
     high: float,
-    tilt: float,
+    within: float,
 ) -> Floats:
     ours, theirs = np.asarray(candidate_bad, dtype=np.float64), np.asarray(control_bad, dtype=np.float64)
     if ours.shape[-1:] != (len(shares),) or theirs.shape[-1:] != (len(shares),):
         raise InvalidInput(f"bad units of {ours.shape} and {theirs.shape} do not fit {len(shares)} stages")
     if not shares:
         return np.zeros(ours.shape[:-1])
-    bad_candidate, bad_control, log_weights = _bets(shares, null, low, high, tilt)
+    bad_candidate, bad_control, log_weights = _bets(shares, null, low, high, within)
     return log_mean_exp(ours @ bad_candidate + theirs @ bad_control + log_weights)
 
 
 @lru_cache(maxsize=256)
 def _bets(
-    shares: tuple[float, ...], null: float, low: float, high: float, tilt: float
+    shares: tuple[float, ...], null: float, low: float, high: float, within: float
 ) -> tuple[Floats, Floats, Floats]:
     """ln of what each ρ's bet becomes with a bad unit of the candidate, and of the control: (stages, K); ln K·v_k.
 
@@ -157,7 +163,7 @@ def _bets(
     ratios = np.exp(np.linspace(math.log(low), math.log(high), GRID_SIZE))
     log_candidate, log_control = _log_probabilities(shares, ratios)
     null_candidate, null_control = _log_probabilities(shares, np.array([null]))
-    weights = ratios**-tilt
+    weights = np.exp(-0.5 * (np.log(ratios / SOUGHT_RATIO) / within) ** 2)
     return log_candidate - null_candidate, log_control - null_control, np.log(weights / weights.mean())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ab_testing.budgets import spendings
 from ab_testing.evidence import CandidateEvidence, Evidence
 from ab_testing.health import Health
 from ab_testing.policy import Policy
@@ -10,9 +11,19 @@ from ab_testing.stats.assignment import AssignmentCounts
 from ab_testing.stats.result import TestResult
 from ab_testing.stats.result import Verdict as Said
 from ab_testing.verdicts import Gate
-from ecosight.rollouts import Rollout
 
-__all__ = ["accuracy_gate", "blast_gate", "health_gate", "split_gate", "time_gate", "units_gate"]
+__all__ = [
+    "accuracy_gate",
+    "blast_gate",
+    "errors_gate",
+    "health_gate",
+    "labels_gate",
+    "split_gate",
+    "time_gate",
+    "units_gate",
+]
+
+LEAST_LABELS = 20
 
 
 def time_gate(policy: Policy, evidence: Evidence) -> Gate:
@@ -37,6 +48,20 @@ def units_gate(policy: Policy, evidence: Evidence, candidate: CandidateEvidence)
         said=f"{candidate.arm} has to meet {policy.min_units} keys",
         missing=f"{left} more keys for {candidate.arm}{when}" if left > 0 else "",
         figures={"keys": met},
+    )
+
+
+def errors_gate(policy: Policy, candidate: CandidateEvidence) -> Gate:
+    """Whether it fails few enough of its keys at this share; it holds where nobody is left to compare it with, too."""
+    failed, met, most = candidate.stage_failed_keys, candidate.stage_keys, policy.error_rate_threshold
+    passed = failed <= most * met
+    said = f"{candidate.arm} may fail {most:.0%} of its keys at a step"
+    return Gate(
+        name="errors",
+        passed=passed,
+        said=said,
+        missing="" if passed else f"fewer failures: {said}, and it failed {failed} of {met}",
+        figures={"failed": failed, "keys": met},
     )
 
 
@@ -99,17 +124,29 @@ def _visible_loss(policy: Policy, analyzer: StatisticalAnalyzer, candidate: Cand
     return analyzer.compare_rates(wrong, name="accuracy", visible_ratio=1.0, visible_rate=lost)
 
 
-def blast_gate(rollout: Rollout, policy: Policy, evidence: Evidence) -> Gate:
+def blast_gate(policy: Policy, evidence: Evidence) -> Gate:
     """How many keys and bad answers the candidates may have been exposed to before a person has to look."""
-    keys = sum(each.errors.candidate_units for each in evidence.candidates)
-    bad = sum(each.errors.candidate_bad + each.wrong.candidate_bad for each in evidence.candidates)
+    bad, keys = spendings(evidence, policy)
     faults = []
-    if policy.max_exposed_keys is not None and keys > policy.max_exposed_keys:
-        faults.append(f"more than {policy.max_exposed_keys} keys were exposed")
-    if policy.max_bad_answers is not None and bad > policy.max_bad_answers:
-        faults.append(f"more than {policy.max_bad_answers} keys met a bad answer")
-    said = " and ".join(faults) or "within the blast radius"
-    return Gate(name="blast radius", passed=not faults, said=said, figures={"keys": keys, "bad": bad})
+    if keys.over:
+        faults.append(f"more than {keys.limit} keys were exposed")
+    if bad.over:
+        faults.append(f"more than {bad.limit} keys met a bad answer")
+    said = f"the blast radius is spent: {' and '.join(faults)}" if faults else "within the blast radius"
+    return Gate(name="blast radius", passed=not faults, said=said, figures={"keys": keys.spent, "bad": bad.spent})
+
+
+def labels_gate(candidate: CandidateEvidence) -> Gate:
+    """Whether enough truths were told of both sides to draw weights from; before, chance alone would draw them."""
+    counts = candidate.wrong
+    left = LEAST_LABELS - min(counts.candidate_units, counts.control_units)
+    return Gate(
+        name="labels",
+        passed=left <= 0,
+        said=f"{LEAST_LABELS} keys of {candidate.arm} and of the champion have to be labelled",
+        missing=f"{left} more labelled keys of {candidate.arm} or of the champion" if left > 0 else "",
+        figures={"candidate": counts.candidate_units, "champion": counts.control_units},
+    )
 
 
 def _duration(seconds: float) -> str:

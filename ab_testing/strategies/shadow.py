@@ -10,7 +10,7 @@ from ab_testing.policy import Policy
 from ab_testing.stats import StatisticalAnalyzer
 from ab_testing.stats.result import Verdict as Said
 from ab_testing.strategies.base import split_arms
-from ab_testing.strategies.deciding import take_back
+from ab_testing.strategies.deciding import last_word
 from ab_testing.verdicts import Gate, Verdict
 from ecosight.rollouts import BUCKETS, CHAMPION, Arm, Rollout
 
@@ -31,8 +31,8 @@ class Shadow:
 
     def decide(self, rollout: Rollout, evidence: Evidence, health: Health) -> Verdict:
         policy = Policy.from_dict(rollout.policy)
-        if (tripped := take_back(policy, health)) is not None:
-            return tripped
+        if (said := last_word(rollout, policy, evidence, health)) is not None:
+            return said
         analyzer = StatisticalAnalyzer(alpha=policy.alpha_promote)
         gates, worse = [], []
         for candidate in evidence.candidates:

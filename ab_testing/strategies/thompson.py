@@ -7,8 +7,15 @@ from ab_testing.health import Health
 from ab_testing.policy import Policy
 from ab_testing.stats.thompson import thompson_weights
 from ab_testing.strategies.base import split_arms
-from ab_testing.strategies.deciding import take_back
-from ab_testing.strategies.gates import accuracy_gate, health_gate, split_gate, time_gate
+from ab_testing.strategies.deciding import last_word
+from ab_testing.strategies.gates import (
+    accuracy_gate,
+    blast_gate,
+    health_gate,
+    labels_gate,
+    split_gate,
+    time_gate,
+)
 from ab_testing.verdicts import Verdict
 from ecosight.rollouts import CHAMPION, Arm, Rollout
 
@@ -41,9 +48,10 @@ class Thompson:
 
     def decide(self, rollout: Rollout, evidence: Evidence, health: Health) -> Verdict:
         policy = Policy.from_dict(rollout.policy)
-        if (tripped := take_back(policy, health)) is not None:
-            return tripped
-        gates = [split_gate(evidence.assigned), health_gate(health), time_gate(policy, evidence)]
+        if (said := last_word(rollout, policy, evidence, health)) is not None:
+            return said
+        gates = [split_gate(evidence.assigned), blast_gate(policy, evidence), health_gate(health)]
+        gates += [time_gate(policy, evidence), *map(labels_gate, evidence.candidates)]
         if not gates[0].passed:
             return Verdict(action="pause", reason=gates[0].said, gates=tuple(gates), health=health)
         if any(not gate.passed for gate in gates):

@@ -52,6 +52,8 @@ class ABTestingSection(Section):
     """Shares of the traffic that a canary goes through, in percent."""
     min_step_seconds: float = Field(300, ge=0)
     """Least time of a step."""
+    keep_exposures_days: float = Field(30, gt=0)
+    """Days that the single requests of finished rollouts are kept; decisions and the routing history stay for good."""
     candidate_timeout_ms: int = Field(1000, ge=10)
     """A candidate that has not answered by then is late: the champion answers, and it counts against the candidate."""
 

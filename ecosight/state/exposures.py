@@ -114,9 +114,11 @@ class Exposures:
             requests, keys = connection.execute(query).one()
         return requests, keys
 
-    def prune(self, before: datetime) -> int:
+    def prune(self, before: datetime, *, most: int | None = None) -> int:
         """Delete what is older, but nothing of a rollout that is not finished: decisions still rest on it.
 
+        Args:
+            most: stop after about so many; None: all.
         Returns: how many there were. The decisions keep the counts that were made of them.
         """
         unfinished = select(rollouts.c.id).where(rollouts.c.finished_at.is_(None))
@@ -127,7 +129,7 @@ class Exposures:
             with self._database.begin() as connection:
                 gone = connection.execute(delete(exposures).where(exposures.c.arrival.in_(few))).rowcount
             pruned += gone
-            if gone < PRUNE_ROWS:
+            if gone < PRUNE_ROWS or (most is not None and pruned >= most):
                 return pruned
 
     def _all(self, query: Select[Any]) -> list[Exposure]:

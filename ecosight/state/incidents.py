@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -47,9 +48,11 @@ class Incidents:
         with self._database.read() as connection:
             return [incident_from(document) for document in connection.execute(query).scalars()]
 
-    def latched(self, digest: str) -> Incident | None:
-        """The newest incident of these bytes that nobody unlatched."""
-        return self._first((incidents.c.digest == digest) & (incidents.c.unlatched_by == ""))
+    def of(self, digest: str) -> Sequence[Incident]:
+        """All incidents of these bytes, newest first: whether they may be tried again follows from them."""
+        query = select(incidents.c.document).where(incidents.c.digest == digest).order_by(incidents.c.arrival.desc())
+        with self._database.read() as connection:
+            return [incident_from(document) for document in connection.execute(query).scalars()]
 
     def unlatch(self, incident_id: str, by: str) -> Incident:
         """Let the model be tried again. Raises: NotFound."""

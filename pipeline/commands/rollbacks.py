@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from pipeline.commands.rollouts import Actor, Wait, Why
+from ecosight.errors import Unavailable
+from pipeline.commands.rollouts import Actor, Wait, Why, end_of_wait
 from pipeline.console import DryRun, JsonOutput, print_result, print_table, workbench
 
 rollback_app = typer.Typer(
@@ -26,28 +27,39 @@ def mount(app: typer.Typer) -> None:
 @rollback_app.callback()
 def rollback(
     context: typer.Context,
+    gradual: Annotated[
+        bool,
+        typer.Option(
+            "--gradual", help="By degrees, as its policy says, else in equal parts; for one that does no harm."
+        ),
+    ] = False,
     why: Why = "",
     actor: Actor = "",
     wait: Wait = 0,
     dry_run: DryRun = False,
     as_json: JsonOutput = False,
 ) -> None:
-    """Take the candidate back now. With no rollout under way: the champion, for the one before it."""
+    """Take the candidate back now. With no rollout under way: the champion, for the one before it.
+
+    Exit code 11 when it had not ended after --wait seconds; it goes on all the same.
+    """
     if context.invoked_subcommand is not None:
         return
     from pipeline.rollouts import roll_back, who
     from pipeline.rollouts_told import no_server_lines
 
     bench = workbench(context)
-    told = roll_back(bench, actor=who(actor), why=why, dry_run=dry_run, wait_s=wait)
+    told = roll_back(bench, actor=who(actor), why=why, dry_run=dry_run, wait_s=wait, by_degrees=gradual)
     rollout = told["rollout"]
+    by = " by degrees" if gradual and (dry_run or (rollout and rollout["way_back"])) else ""
     text = [
-        f"{'would take back' if dry_run else 'taking back'} {', '.join(told['taken_back'])}; "
+        f"{'would take back' if dry_run else 'taking back'} {', '.join(told['taken_back'])}{by}; "
         f"{told['restored']} answers instead",
         *([f"rollout {rollout['id']} is {rollout['state'].replace('_', ' ')}"] if rollout is not None else []),
         *no_server_lines(told["servers"]),
     ]
     print_result(told, as_json=as_json, text=text)
+    end_of_wait(told, wait)
 
 
 @rollback_app.command("status")
@@ -113,7 +125,10 @@ def show(
     told = workbench(context).rollout_records.incident(incident_id)
     lines = incident_lines(told)
     if html is not None:
-        html.write_text(incident_page(told), "utf-8")
+        try:
+            html.write_text(incident_page(told), "utf-8")
+        except OSError as error:
+            raise Unavailable(f"{html} cannot be written: {error.strerror}") from error
         lines.append(f"wrote {html}")
     told["report"] = whole_report(told["report"])
     print_result(told, as_json=as_json, text=lines)

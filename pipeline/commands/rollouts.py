@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -40,6 +42,12 @@ def start(
     strategy: Strategy = "",
     steps: Steps = "",
     policy: Policy = None,
+    automatic: Annotated[
+        bool,
+        typer.Option(
+            "--automatic", help="For scripts: a model that was taken back before has to wait, longer each time."
+        ),
+    ] = False,
     actor: Actor = "",
     dry_run: DryRun = False,
     as_json: JsonOutput = False,
@@ -53,10 +61,12 @@ def start(
     differences = policy_differences(policy or [], steps)
     strategy = strategy or bench.config.ab_testing.strategy
     if dry_run:
-        plan = plan_rollout(bench, candidates=named, strategy=strategy, differences=differences)
+        plan = plan_rollout(bench, candidates=named, strategy=strategy, differences=differences, automatic=automatic)
         print_result(plan, as_json=as_json, text=plan_lines(plan))
         return
-    begun = bench.rollout_service.start(candidate=named, strategy=strategy, policy=differences, actor=who(actor))
+    begun = bench.rollout_service.start(
+        candidate=named, strategy=strategy, policy=differences, actor=who(actor), automatic=automatic
+    )
     told, servers = bench.rollout_records.shown(begun), bench.rollout_records.servers()
     text = [f"started {rollout_line(told)}", *no_server_lines(servers), "follow it: ecosight rollout status"]
     print_result({"rollout": told, "servers": len(servers)}, as_json=as_json, text=text)
@@ -120,13 +130,28 @@ def pause(
 def resume(
     context: typer.Context,
     rollout_id: Id = "",
+    policy: Annotated[
+        list[str] | None,
+        typer.Option("--policy", "-p", metavar="KEY=VALUE", help="A new limit, such as max_exposed_keys=2000."),
+    ] = None,
     why: Why = "",
     actor: Actor = "",
     dry_run: DryRun = False,
     as_json: JsonOutput = False,
 ) -> None:
-    """Go on after a pause."""
-    _wish(workbench(context), "resume", rollout_id, why, actor, dry_run=dry_run, as_json=as_json)
+    """Go on after a pause. After a spent blast radius a higher limit is needed: --policy max_exposed_keys=2000."""
+    from pipeline.rollouts import policy_differences
+
+    _wish(
+        workbench(context),
+        "resume",
+        rollout_id,
+        why,
+        actor,
+        dry_run=dry_run,
+        as_json=as_json,
+        differences=policy_differences(policy or []),
+    )
 
 
 @rollout_app.command("promote")
@@ -139,7 +164,10 @@ def promote(
     dry_run: DryRun = False,
     as_json: JsonOutput = False,
 ) -> None:
-    """Let the candidate in now, whatever the evidence says; the actor answers for it."""
+    """Let the candidate in now, whatever the evidence says; the actor answers for it.
+
+    Exit code 11 when it had not ended after --wait seconds; it goes on all the same.
+    """
     _wish(workbench(context), "promote", rollout_id, why, actor, dry_run=dry_run, as_json=as_json, wait_s=wait)
 
 
@@ -195,7 +223,9 @@ def simulate(
     policy: Policy = None,
     requests_per_s: Annotated[float | None, typer.Option(min=0.001, help="Instead of the recorded traffic.")] = None,
     keys_per_s: Annotated[float | None, typer.Option(min=0.001, help="New keys a second [as recorded].")] = None,
-    error_rate: Annotated[float | None, typer.Option(min=0, max=1, help="Keys that fail today [0.005].")] = None,
+    error_rate: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Keys that fail today [as recorded, else 0.005].")
+    ] = None,
     label_rate: Annotated[float | None, typer.Option(min=0, max=1, help="Keys with a truth [as recorded].")] = None,
     days: Annotated[float, typer.Option(min=0.001, help="How far back recorded traffic is read.")] = 7,
     runs: Annotated[int, typer.Option(min=1, max=100_000, help="Rehearsals of each case.")] = 200,
@@ -236,13 +266,33 @@ def _wish(
     dry_run: bool,
     as_json: bool,
     wait_s: float = 0,
+    differences: Mapping[str, Any] | None = None,
 ) -> None:
     from pipeline.rollouts import carry_out, who
     from pipeline.rollouts_told import no_server_lines, rollout_line
 
     told: dict[str, Any] = carry_out(
-        bench, wish, rollout_id or None, actor=who(actor), why=why, dry_run=dry_run, wait_s=wait_s
+        bench,
+        wish,
+        rollout_id or None,
+        actor=who(actor),
+        why=why,
+        dry_run=dry_run,
+        wait_s=wait_s,
+        differences=differences,
     )
     done = f"would {wish}" if dry_run else wish
     text = [f"{done}: {rollout_line(told['rollout'])}", *no_server_lines(told["servers"])]
     print_result(told, as_json=as_json, text=text)
+    end_of_wait(told, wait_s)
+
+
+def end_of_wait(told: Mapping[str, Any], wait_s: float) -> None:
+    """Exit code 11 and a sentence, where the end that was waited for has not come."""
+    from ecosight.errors import exit_code
+    from pipeline.rollouts import unfinished
+
+    if not told["ended"]:
+        error = unfinished(told["rollout"], wait_s)
+        print(f"{error.message}\nhint: {error.hint}", file=sys.stderr)
+        raise typer.Exit(exit_code(error))

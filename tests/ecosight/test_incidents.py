@@ -84,21 +84,13 @@ def test_of_executors_that_race_for_a_step_one_writes_it(incidents: Incidents) -
     assert len(won) == 1
 
 
-def test_a_model_stays_latched_until_every_incident_of_it_is_unlatched(incidents: Incidents) -> None:
-    assert incidents.latched(BAD) is None
+def test_the_incidents_of_some_bytes_are_found_newest_first_whoever_unlatched_them(incidents: Incidents) -> None:
+    assert list(incidents.of(BAD)) == []
     incidents.add(an_incident("one"))
     incidents.add(an_incident("two"))
     incidents.add(an_incident("other", digest="3" * 64))
-    latched = incidents.latched(BAD)
-    assert latched is not None
-    assert latched.id == "two"
     assert incidents.unlatch("two", by="ann") == replace(an_incident("two"), unlatched_by="ann", revision=1)
-    latched = incidents.latched(BAD)
-    assert latched is not None
-    assert latched.id == "one"
-    incidents.unlatch("one", by="ann")
-    assert incidents.latched(BAD) is None
-    assert incidents.latched("3" * 64) is not None
+    assert [(each.id, each.unlatched_by) for each in incidents.of(BAD)] == [("two", "ann"), ("one", "")]
 
 
 def test_who_unlatched_first_is_remembered(incidents: Incidents) -> None:

@@ -21,16 +21,17 @@ QUICK = {"min_units": 20, "min_step_s": 1, "reference_requests": 40, "rollback_w
 
 @dataclass
 class Traffic:
-    """Clients that ask without a pause worth the name, each request with a key of its own."""
+    """Clients that ask without a pause worth the name, each request with a key of its own; who wants, tells truths."""
 
     servers: list[Server]
+    truths: bool = False
     answers: Counter[tuple[str, str]] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
     slowest_s: float = 0.0
 
     def __post_init__(self) -> None:
         self._stop = threading.Event()
-        self._clips = [clip(label, number) for label in TONES_HZ for number in range(50, 56)]
+        self._clips = [(label, clip(label, number)) for label in TONES_HZ for number in range(50, 56)]
         self._threads = [threading.Thread(target=self._ask, args=(number,)) for number in range(4)]
 
     def __enter__(self) -> Traffic:
@@ -48,12 +49,13 @@ class Traffic:
             number = client
             while not self._stop.is_set():
                 number += 1
+                label, recording = self._clips[number % len(self._clips)]
                 began = time.monotonic()
                 live = [server for server in self.servers if server.process.poll() is None]
                 try:
                     answer = http.post(
                         f"{live[number % len(live)].http.base_url}/predict",
-                        files={"file": ("a.wav", self._clips[number % len(self._clips)])},
+                        files={"file": ("a.wav", recording)},
                         data={"key": f"{client}-{number}"},
                     )
                 except httpx.TransportError as error:
@@ -63,7 +65,11 @@ class Traffic:
                     continue
                 self.slowest_s = max(self.slowest_s, time.monotonic() - began)
                 if answer.status_code == 200:
-                    self.answers[answer.json()["variant"], answer.json()["model_version"]] += 1
+                    told = answer.json()
+                    self.answers[told["variant"], told["model_version"]] += 1
+                    if self.truths:
+                        truth = {"prediction_id": told["prediction_id"], "true_label": label}
+                        assert http.post(f"{live[0].http.base_url}/feedback", json=truth).status_code == 200
                 else:
                     self.failures.append(answer.text)
                 self._stop.wait(0.03)
@@ -172,6 +178,33 @@ def test_a_bad_candidate_is_taken_back_and_no_client_sees_it(site: Site, behavio
     assert answered_after_detection_s(site, rollout_id) <= 1.0
     refused = site.alive.http.post("/rollouts", json={"candidate": "1"})
     assert refused.status_code == 409 or "unlatch" in refused.text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("behaviour", "trigger", "policy"),
+    [
+        ("some_errors", "errors", {}),
+        ("slow", "latency", {}),
+        ("leak", "memory", {"memory_after_min": 1.0}),
+        ("wrong 0.2", "accuracy", {"accuracy": "required"}),
+    ],
+)
+def test_what_only_statistics_can_see_is_found_while_it_is_compared(
+    site: Site, behaviour: str, trigger: str, policy: dict[str, Any]
+) -> None:
+    usual = {site.digests["2"]: "wrong 0.1"} if behaviour.startswith("wrong") else {}
+    behave(site.project.environment, usual)
+    with Traffic(site.servers, truths=bool(usual)) as traffic:
+        rollout_id = site.start(steps=[10, 100], pause_at=[2], **policy)
+        site.wait(rollout_id, "running")
+        behave(site.project.environment, usual | {site.digests["1"]: behaviour})
+        site.wait(rollout_id, "rolled_back", timeout_s=180)
+    behave(site.project.environment, {})
+    assert traffic.failures == []
+    (incident,) = [each for each in incidents(site) if each["rollout_id"] == rollout_id]
+    assert trigger in incident["trigger"]["name"]
+    assert answered_after_detection_s(site, rollout_id) <= 1.0
 
 
 @pytest.fixture(autouse=True)

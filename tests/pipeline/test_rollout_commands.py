@@ -14,7 +14,7 @@ import pytest
 from ecosight.clock import iso
 from ecosight.errors import InvalidInput
 from ecosight.ids import new_id
-from ecosight.rollouts import BUCKETS, Arm, Decision, Incident, Routing, ServerReport
+from ecosight.rollouts import BUCKETS, Arm, Decision, Exposure, Incident, Routing, ServerReport
 from ecosight.values import ModelRef, Prediction
 from pipeline.rollouts import policy_differences, who
 from pipeline.wiring import Workbench, open_workbench
@@ -142,8 +142,8 @@ def test_a_dry_run_changes_nothing(project: Project) -> None:
 
 def test_a_person_may_promote_whatever_the_evidence_says(project: Project) -> None:
     project.run("rollout", "start")
-    told = project.json("rollout", "promote", "--why", "tested in the field", "--actor", "ann", "--wait", "0.3")
-    assert told["rollout"]["state"] == "promoting"  # no server runs that would do it
+    told = project.json("rollout", "promote", "--why", "tested in the field", "--actor", "ann")
+    assert told["rollout"]["state"] == "promoting"
     with project.bench() as bench:
         decision = bench.rollouts.decisions(told["rollout"]["id"], 1)[0]
     assert (decision.action, decision.actor, decision.verdict["reason"]) == ("promote", "ann", "tested in the field")
@@ -155,6 +155,75 @@ def test_rollback_takes_the_candidate_back_or_the_champion(project: Project) -> 
     assert "taking back birds/3; birds/2 answers instead" in told
     assert project.json("rollback", "status")["rollout"]["state"] == "rolling_back"
     assert "rolling back" in project.text("rollback", "status")
+
+
+def test_a_wait_that_was_too_short_says_so_and_has_an_exit_code_of_its_own(project: Project) -> None:
+    project.run("rollout", "start")
+    # No server runs that would do it.
+    out, said = project.run("rollout", "promote", "--wait", "0.3", "--json", expect=11)
+    assert json.loads(out)["ended"] is False
+    assert "is still promoting after 0.3 s; it goes on" in said
+    assert "hint: ecosight rollout status" in said
+    out, said = project.run("rollback", "--wait", "0.3", expect=11)
+    assert "taking back birds/3" in out
+    assert "still rolling back" in said
+
+
+def at_half(project: Project, **policy: Any) -> str:
+    """A rollout whose candidate answers half of the keys."""
+    pairs = [f"--policy={name}={value}" for name, value in policy.items()]
+    rollout = project.json("rollout", "start", "--steps", "10,25,50,100", *pairs)["rollout"]
+    with project.bench() as bench:
+        begun = bench.rollouts.get(rollout["id"])
+        assert begun is not None
+        bench.rollouts.save(replace(begun, state="running", stage=3), begun.revision)
+        arms = (
+            Arm(name="champion", model=model("2"), weight=0),
+            Arm(name="candidate", model=model("3"), weight=5_000, isolated=True),
+            Arm(name="control", model=model("2"), weight=5_000, isolated=True),
+        )
+        now, name = bench.clock.now(), begun.id
+        bench.routings.move(
+            Routing(epoch=1, arms=arms, made_at=now, actor="c", why="stage 3", rollout_id=name, salt=name, stage=3)
+        )
+        return name
+
+
+def test_a_gradual_rollback_leaves_clients_with_the_candidate_for_the_moment(project: Project) -> None:
+    project.run("rollback", "--gradual", expect=8)
+    project.run("rollback", "--gradual", "--dry-run", expect=8)
+    at_half(project, rollback_parts=2, rollback_step_s=5)
+    assert "by degrees" in project.text("rollback", "--gradual", "--dry-run")
+    assert "taking back birds/3 by degrees; birds/2 answers" in project.text("rollback", "--gradual")
+    page = project.text("rollout", "status")
+    assert "it goes back by degrees: 25%, 0%, 5 s apart; at once: ecosight rollback" in page
+    with project.bench() as bench:
+        assert bench.routings.epoch() == 1  # who leads takes the steps
+    project.run("rollback", "--why", "it cannot wait")
+    assert "by degrees" not in project.text("rollout", "status")
+    with project.bench() as bench:
+        routing = bench.routings.current()
+        assert routing is not None
+        assert [arm.name for arm in routing.arms] == ["champion"]
+
+
+def test_going_on_after_a_spent_blast_radius_needs_a_higher_limit(project: Project) -> None:
+    identity = at_half(project, max_exposed_keys=100)
+    spent = record_a_decision(project, begun=identity, met_keys=130)
+    with project.bench() as bench:
+        row = bench.rollouts.get(spent)
+        assert row is not None
+        bench.rollouts.save(
+            replace(row, state="paused", paused_for="budget", outcome="the blast radius is spent"), row.revision
+        )
+    page = project.text("rollout", "status")
+    assert "clients get the champion only" in page
+    assert "ecosight rollout resume --policy max_exposed_keys=" in page
+    refused = project.json("rollout", "resume", expect=8)["error"]
+    assert "130 of 100 exposed keys" in refused["message"]
+    project.run("rollout", "resume", "--policy", "steps=[1,2]", expect=8)
+    told = project.json("rollout", "resume", "--policy", "max_exposed_keys=500")["rollout"]
+    assert (told["state"], told["paused_for"], told["policy"]["max_exposed_keys"]) == ("running", "", 500)
 
 
 def test_rollback_without_a_rollout_goes_to_the_champion_before(project: Project) -> None:
@@ -243,7 +312,7 @@ def test_the_page_says_what_the_servers_hold_and_what_is_missing(project: Projec
         assert said in page, (said, page)
 
 
-def record_a_decision(project: Project, **changes: Any) -> str:
+def record_a_decision(project: Project, begun: str = "", met_keys: int | None = None, **changes: Any) -> str:
     """A decision of the controller at the first step of a canary; the changes are of its verdict."""
     from ab_testing.evidence import CandidateEvidence, Evidence
     from ab_testing.replaying import judge
@@ -251,9 +320,10 @@ def record_a_decision(project: Project, **changes: Any) -> str:
     from rollback.triggers import check_health
 
     with project.bench() as bench:
-        begun = bench.rollout_service.start(candidate="3", actor="ann")
-        rollout = bench.rollouts.save(replace(begun, state="running", stage=1, threshold_ms=40.0), begun.revision)
-        candidate = CandidateEvidence(arm="candidate", errors=ArmCounts.at(0.1, control=(900, 4), candidate=(100, 3)))
+        row = bench.rollouts.get(begun) or bench.rollout_service.start(candidate="3", actor="ann")
+        rollout = bench.rollouts.save(replace(row, state="running", stage=1, threshold_ms=40.0), row.revision)
+        errors = ArmCounts.at(0.1, control=(900, 4), candidate=(100, 3))
+        candidate = CandidateEvidence(arm="candidate", errors=errors, met_keys=met_keys)
         evidence = Evidence(
             rollout_id=rollout.id,
             epoch=1,
@@ -359,6 +429,34 @@ def test_a_rehearsal_reads_the_recorded_traffic(project: Project) -> None:
     assert traffic["keys_per_s"] == pytest.approx(100 / 299)
     assert traffic["label_rate"] == 0
     assert "300 requests" in traffic["source"]
+    assert traffic["error_rate"] == 0.005
+    assert traffic["error_rate_source"].startswith("assumed")
+
+
+def test_a_rehearsal_takes_the_failures_of_earlier_rollouts_for_those_to_come(project: Project) -> None:
+    with project.bench() as bench:
+        for number in range(200):
+            exposure = Exposure(
+                id=f"pred_{number}",
+                prediction_id=f"pred_{number}",
+                rollout_id="rollout_1",
+                epoch=1,
+                stage=1,
+                key=f"sensor-{number}",
+                intended="control",
+                answered="control",
+                label="owl",
+                latency_ms=1.0,
+                at=bench.clock.now() - timedelta(hours=1),
+                fault="late" if number < 4 else "",
+            )
+            bench.exposure_log.append(exposure)
+    asked = ("rollout", "simulate", "--runs", "1", "--requests-per-s", "50", "-p", "max_duration_s=60")
+    traffic = project.json(*asked)["traffic"]
+    assert traffic["error_rate"] == pytest.approx(4.5 / 201)
+    assert traffic["error_rate_source"] == "recorded: 4 of 200 keys of the control met one"
+    assert "recorded: 4 of 200 keys" in project.text(*asked)
+    assert project.json(*asked, "--error-rate", "0.01")["traffic"]["error_rate_source"] == "as expected"
 
 
 @pytest.fixture
@@ -391,8 +489,49 @@ def test_incidents_are_listed_shown_and_unlatched(project: Project, incident: In
     assert "would unlatch" in project.text("rollback", "unlatch", incident.id, "--dry-run")
     assert len(project.json("rollback", "status")["latched"]) == 1
     assert project.json("rollback", "unlatch", incident.id, "--actor", "ann")["unlatched_by"] == "ann"
+    for more in ((), ("--dry-run",)):  # a script has to wait; a person need not
+        _, said = project.run("rollout", "start", "--automatic", *more, expect=8)
+        assert "next try" in said
     project.run("rollout", "start")
     project.run("rollback", "show", "incident_9", expect=4)
+
+
+def test_a_report_says_why_the_training_data_cannot_be_compared(project: Project) -> None:
+    from pipeline.rollback_actions import live_actions
+
+    with project.bench() as bench:
+        compare = live_actions(bench).dataset_diff
+        assert compare is not None
+        told = compare(model("2"), model("3"))
+    assert told == {
+        "before": "?",
+        "after": "?",
+        "unknown": "the registry does not say which dataset version birds/2 learned from",
+    }
+
+
+def test_a_report_is_shown_from_the_row_alone(project: Project, incident: Incident) -> None:
+    from rollback.publishing import publish_report
+    from rollback.report import Material, build_report
+
+    with project.bench() as bench:
+        rollout = bench.rollout_service.draft(candidate="4", actor="ann")
+        material = Material(
+            incident=incident, rollout=rollout, dataset_diff={"before": "?", "after": "?", "unknown": "nobody said"}
+        )
+        report = publish_report(build_report(material, made_at=bench.clock.now()), project.root / "elsewhere")
+        saved = bench.incidents.save(replace(incident, report=report, closed_at=bench.clock.now()), incident.revision)
+    shutil.rmtree(project.root / "elsewhere")  # that was another machine's disk
+    shown = project.json("rollback", "show", saved.id)
+    assert shown["report"]["timeline"]
+    told = project.text("rollback", "show", saved.id, "--html", "page.html")
+    assert f"ecosight rollback show {saved.id} --html FILE" in told
+    assert "training data: ? before, ? after; they cannot be compared: nobody said" in told
+    page = Path("page.html").read_text("utf-8")
+    assert page.startswith("<!doctype html>")
+    assert "They cannot be compared: nobody said." in page
+    _, said = project.run("rollback", "show", saved.id, "--html", "no/such/folder/page.html", expect=6)
+    assert "cannot be written" in said
 
 
 def test_before_the_first_champion_there_is_nothing_to_compare_with(

@@ -15,6 +15,7 @@ import pytest
 from rollback_world import World
 from sample_incident import NEW, OLD, make_rollout
 
+from ab_testing.ramps import Ramp
 from ecosight.clock import SystemClock
 from ecosight.errors import Unavailable
 from ecosight.rollouts import Incident, Rollout
@@ -22,7 +23,6 @@ from ecosight.state.incidents import Incidents
 from ecosight.testing.clock import ManualClock
 from rollback.actions import Alert, ProbeReport
 from rollback.executor import MOST_TRIES, STEPS, RollbackExecutor, next_step
-from rollback.ramps import Ramp
 
 HERE = Path(__file__).parent
 
@@ -216,7 +216,7 @@ def test_a_turn_never_waits_so_a_leader_keeps_its_lease(incidents: Incidents, tm
     executor = RollbackExecutor(incidents, Deaf(tmp_path / "world"), clock=clock)
     assert executor(make_rollout()) is False
     assert clock.monotonic() == 0.0
-    assert executor.wait_s(executor.open(make_rollout())) == pytest.approx(0.5)
+    assert executor.wait_s(make_rollout(), executor.open(make_rollout())) == pytest.approx(0.5)
 
 
 def test_a_canary_rollback_goes_down_step_by_step_and_is_taken_up_where_it_stood(
@@ -228,12 +228,12 @@ def test_a_canary_rollback_goes_down_step_by_step_and_is_taken_up_where_it_stood
             return super().restore(rollout, incident, percent)
 
     seen: list[tuple[float, float]] = []
-    clock, rollout = ManualClock(), make_rollout()
     ramp = Ramp(mode="canary", percents=(25.0, 5.0, 0.0), step_s=30.0)
-    first = RollbackExecutor(incidents, Watched(tmp_path / "world"), clock=clock, ramp=ramp)
+    clock, rollout = ManualClock(), make_rollout(way_back=ramp.as_dict())
+    first = RollbackExecutor(incidents, Watched(tmp_path / "world"), clock=clock)
     assert first(rollout) is False
     assert seen == [(25.0, 0.0)]
-    # Whoever takes over knows nothing of the ramp but what the incident says.
+    # Whoever takes over knows nothing but what the rollout and the incident say.
     incident = RollbackExecutor(incidents, Watched(tmp_path / "world"), clock=clock).run(rollout)
     assert [percent for percent, _ in seen] == [25.0, 5.0, 0.0]
     assert seen[-1][1] == pytest.approx(60.0, abs=0.1)
@@ -256,7 +256,7 @@ def test_a_clock_that_is_set_back_does_not_stop_a_rollback(incidents: Incidents,
     executor = RollbackExecutor(incidents, Deaf(tmp_path / "world"), clock=clock)
     executor(make_rollout())
     clock.jump(-86_400)
-    assert executor.wait_s(executor.open(make_rollout())) <= 0.5
+    assert executor.wait_s(make_rollout(), executor.open(make_rollout())) <= 0.5
 
 
 class Killable:

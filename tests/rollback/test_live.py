@@ -14,6 +14,7 @@ from sample_incident import NEW, OLD, START, at, make_rollout
 from ab_testing.evidence import CandidateEvidence, Evidence
 from ab_testing.plan import Plan, next_routing
 from ab_testing.policy import Policy
+from ab_testing.ramps import canary_ramp
 from ab_testing.stats.counts import ArmCounts
 from ecosight.errors import Unavailable
 from ecosight.rollouts import BUCKETS, Arm, Decision, Exposure, Rollout, ServerReport
@@ -31,7 +32,7 @@ from rollback.actions import Alert, ProbeReport
 from rollback.causes import trigger_of
 from rollback.executor import RollbackExecutor
 from rollback.live import LiveActions
-from rollback.ramps import canary_ramp
+from rollback.page import render_page
 
 ARMS = (
     Arm(name="champion", model=OLD, weight=8000),
@@ -132,7 +133,7 @@ def test_a_rollback_gives_everything_to_the_old_model_and_tells_why(system: Syst
     assert incident.trigger["kind"] == "soft"
     assert incident.trigger["arm"] == "candidate"
     assert "6.00% of the candidate's clients got failed answers" in incident.trigger["observed"]
-    assert system.incidents.latched(NEW.digest) == incident
+    assert list(system.incidents.of(NEW.digest)) == [incident]
     (alert,) = system.alerts
     assert "more errors" in alert.title
     report = json.loads(Path(incident.report["json"]).read_text("utf-8"))
@@ -185,12 +186,24 @@ def test_the_report_is_made_though_the_registry_is_away(system: System) -> None:
 
     actions = replace(system.actions, dataset_diff=away)
     executor = RollbackExecutor(system.incidents, actions, clock=system.clock)
-    assert executor.run(system.rollout).report["dataset_diff"] is None
+    report = executor.run(system.rollout).report
+    assert report["dataset_diff"] == {"unknown": "the tracking server does not answer"}
+    assert "the tracking server does not answer" in render_page(report)
+
+
+def test_a_report_that_no_disk_takes_stands_in_the_row_whole(system: System, tmp_path: Path) -> None:
+    (tmp_path / "a file").write_text("where a folder is needed")
+    system.decide(bad_evidence(system.rollout))
+    actions = replace(system.actions, folder=tmp_path / "a file" / "incidents")
+    executor = RollbackExecutor(system.incidents, actions, clock=system.clock, trigger_of=actions.trigger_of)
+    incident = executor.run(system.rollout)
+    assert incident.steps[-1]["status"] == "done"
+    assert "errors" in render_page(incident.report)
 
 
 def test_a_canary_rollback_takes_weights_back_step_by_step(system: System) -> None:
-    executor = system.executor(ramp=canary_ramp(10, [1, 5, 10], step_s=30))
-    executor.run(system.rollout)
+    way_back = canary_ramp(10, [1, 5, 10], step_s=30).as_dict()
+    system.executor().run(replace(system.rollout, way_back=way_back))
     seen = [{arm.name: arm.weight for arm in routing.arms} for routing in system.routings.history(system.rollout.id)]
     assert [each.get("candidate", 0) for each in seen] == [1000, 500, 100, 0]
     assert all(sum(each.values()) == BUCKETS for each in seen)

@@ -177,6 +177,11 @@ def test_a_ceiling_is_not_reached_by_tiny_counts() -> None:
     assert names(look(errors=enough)) == ["error_ceiling"]
 
 
+def test_the_ceiling_holds_where_nobody_answers_beside_the_candidate() -> None:
+    assert look(alone_keys=20, alone_failed_keys=6, recent_requests=0).trips == ()
+    assert names(look(alone_keys=200, alone_failed_keys=40)) == ["error_ceiling"]
+
+
 def test_where_the_control_is_above_the_ceiling_too_the_cause_lies_elsewhere() -> None:
     outage = ArmCounts.at(0.5, control=(1000, 400), candidate=(1000, 420))
     health = look(errors=outage)
@@ -197,18 +202,36 @@ def test_accuracy_surely_below_its_floor_trips() -> None:
 # -- memory -----------------------------------------------------------------------------------------
 
 
-def series(slope: float, *, minutes: int = 30, seed: int = 3) -> tuple[tuple[float, float], ...]:
-    noise = np.random.default_rng(seed)
-    return tuple((m / 2, 400 + slope * m / 2 + float(noise.normal(0, 1.5))) for m in range(2 * minutes))
+def series(
+    slope: float, *, minutes: float = 30, seed: int = 3, per_min: int = 15, noise_mb: float = 1.5
+) -> tuple[tuple[float, float], ...]:
+    t = np.arange(round(per_min * minutes) + 1) / per_min
+    rss = 400 + slope * t + np.random.default_rng(seed).normal(0, noise_mb, len(t))
+    return tuple(zip(t.tolist(), rss.tolist(), strict=True))
 
 
-def test_a_leak_of_20_mb_a_minute_trips_after_the_warm_up() -> None:
-    health = look(memory=series(20.0), control_memory=series(0.0, seed=4))
+def test_a_leak_of_20_mb_a_minute_trips_ten_minutes_after_both_were_loaded() -> None:
+    health = look(memory=series(20.0, minutes=10), control_memory=series(0.0, minutes=10, seed=4))
     assert names(health) == ["memory"]
     assert check(health, "memory").figures["slope"] == pytest.approx(20.0, abs=0.5)
-    early = look(memory=series(20.0, minutes=15), control_memory=series(0.0, minutes=15, seed=4))
+    assert "MB a minute" in health.trips[0].observed
+    early = look(memory=series(20.0, minutes=9), control_memory=series(0.0, minutes=9, seed=4))
     assert early.trips == ()
     assert "more minutes" in check(early, "memory").missing
+
+
+def test_who_is_in_a_hurry_learns_of_it_within_two_minutes() -> None:
+    seconds: dict[str, Any] = {"minutes": 2, "per_min": 60, "noise_mb": 0.3}
+    both = {"memory": series(20.0, **seconds), "control_memory": series(0.0, seed=4, **seconds)}
+    assert names(look(**both, policy={"memory_after_min": 1.0})) == ["memory"]
+    assert look(**both).trips == ()
+
+
+def test_the_worst_of_many_servers_needs_more_to_be_called_a_leak() -> None:
+    both = {"memory": series(20.0), "control_memory": series(0.0, seed=4)}
+    few, many = look(**both, evidence={"servers": 1}), look(**both, evidence={"servers": 64})
+    assert names(few) == names(many) == ["memory"]
+    assert check(many, "memory").figures["bins"] > check(few, "memory").figures["bins"]
 
 
 def test_growth_that_both_share_is_no_leak() -> None:
@@ -216,8 +239,9 @@ def test_growth_that_both_share_is_no_leak() -> None:
 
 
 def test_warming_up_is_no_leak() -> None:
-    warm = tuple((m / 2, 400 + 300 * (1 - np.exp(-m / 6))) for m in range(80))
-    assert look(memory=warm, control_memory=series(0.0, minutes=40)).trips == ()
+    warm = tuple((m / 15, 400 + 300 * (1 - np.exp(-m / 45))) for m in range(601))
+    for n in range(150, 601, 15):
+        assert look(memory=warm[:n], control_memory=series(0.0, minutes=40)[:n]).trips == ()
 
 
 def test_memory_of_a_shared_process_is_said_not_to_be_attributable() -> None:

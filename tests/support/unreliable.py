@@ -1,7 +1,8 @@
 """A sound modality whose models misbehave as a file says, found as a plug-in like anybody's.
 
 The file maps a model's digest to what it does: ``load_crash``, ``load_error``, ``crash``, ``hang``, ``nan``, ``errors``
-(every call), ``some_errors`` (5% of the recordings), ``slow`` (a tenth of a second more), ``leak`` (1 MB a call).
+(every call), ``some_errors`` (5% of the calls), ``slow`` (20 ms more), ``leak`` (20 MB a minute), ``wrong 0.2``
+(another label for a fifth of the recordings).
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ class UnreliableSound(SoundModality):
 class _Unreliable:
     def __init__(self, servable: Any) -> None:
         self._servable = servable
+        self._leaking_since = time.monotonic()
         self.labels, self.digest, self.engine, self.info = (
             servable.labels,
             servable.digest,
@@ -75,13 +77,21 @@ class _Unreliable:
         if behaviour == "hang":
             time.sleep(3600)
         if behaviour == "slow":
-            time.sleep(0.1)
+            time.sleep(0.02)
         if behaviour == "leak":
-            LEAKED.append(bytearray(os.urandom(1 << 20)))
+            self._leak(mb_per_min=20)
         if behaviour == "errors" or (behaviour == "some_errors" and np.random.default_rng().random() < 0.05):
             raise RuntimeError("the model failed")
         rows = self._servable.predict(prepared)
+        if behaviour.startswith("wrong"):
+            wrong = np.random.default_rng().random(len(rows)) < float(behaviour.split()[1])
+            rows = np.where(wrong[:, None], np.roll(rows, 1, axis=1), rows)
         return np.full_like(rows, np.nan) if behaviour == "nan" else rows
+
+    def _leak(self, mb_per_min: float) -> None:
+        now = time.monotonic()
+        owed_mb = (now - self._leaking_since) * mb_per_min / 60 - len(LEAKED) / 16
+        LEAKED.extend(bytearray(os.urandom(1 << 16)) for _ in range(int(16 * owed_mb)))
 
 
 def _behaviour(digest: str) -> str:

@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
+from ab_testing.policy import Policy
 from ecosight.errors import InvalidInput
 
-__all__ = ["Mode", "Ramp", "canary_ramp", "gradual_ramp", "immediate_ramp"]
+__all__ = ["Mode", "Ramp", "canary_ramp", "gradual_ramp", "immediate_ramp", "ramp_of"]
 
 Mode = Literal["immediate", "canary", "gradual"]
 
@@ -44,6 +45,22 @@ class Ramp:
 def immediate_ramp() -> Ramp:
     """The old model answers everything at once."""
     return Ramp(mode="immediate", percents=(0.0,))
+
+
+def ramp_of(policy: Policy, now_percent: float, *, mode: Mode | None = None) -> Ramp:
+    """The way back that a policy asks for.
+
+    Args:
+        now_percent: what the candidates answer together at present.
+        mode: instead of the policy's, where a person asks for another.
+    """
+    match policy.rollback_ramp if mode is None else mode:
+        case "canary":
+            return canary_ramp(now_percent, policy.steps, step_s=policy.rollback_step_s)
+        case "gradual":
+            return gradual_ramp(now_percent, policy.rollback_parts, step_s=policy.rollback_step_s)
+        case _:
+            return immediate_ramp()
 
 
 def canary_ramp(now_percent: float, steps: Sequence[float], *, step_s: float = 60.0) -> Ramp:

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from ecosight.clock import iso
 from ecosight.errors import Refused
 from ecosight.rollouts import Incident
+from ecosight.values import ModelRef
 
 __all__ = ["Latch", "check_latch", "require_unlatched"]
 
@@ -46,22 +47,24 @@ def check_latch(digest: str, incidents: Iterable[Incident], now: datetime) -> La
     return Latch(incident=holding, times=len(own), until=until if until is not None and until > now else None)
 
 
-def require_unlatched(digest: str, incidents: Iterable[Incident], now: datetime, *, automatic: bool = True) -> None:
+def require_unlatched(model: ModelRef, incidents: Iterable[Incident], now: datetime, *, automatic: bool) -> None:
     """Let a rollout of these bytes begin.
 
     Args:
         automatic: nobody asked for it by hand; then the pause between two tries counts as well.
     Raises: Refused: latched, or too soon.
     """
-    latch = check_latch(digest, incidents, now)
+    latch = check_latch(model.digest, incidents, now)
     if latch.incident is not None:
         raise Refused(
-            f"{latch.incident.model} was taken back on {iso(latch.incident.opened_at)} and stays locked",
+            f"{model} was taken back on {iso(latch.incident.opened_at)} "
+            f"({latch.incident.trigger.get('name', 'by hand')}, incident {latch.incident.id}) and stays locked",
             hint=f"Look at the report; then, if you mean it: ecosight rollback unlatch {latch.incident.id}",
             incident_id=latch.incident.id,
         )
     if automatic and latch.until is not None:
         raise Refused(
-            f"these bytes were taken back {latch.times} times; the next try may begin at {iso(latch.until)}",
+            f"{model} was taken back {'once' if latch.times == 1 else f'{latch.times} times'}; "
+            f"the next try that nobody asks for by hand may begin at {iso(latch.until)}",
             hint="A person may start it sooner.",
         )

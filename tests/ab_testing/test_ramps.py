@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ab_testing.ramps import Ramp, canary_ramp, gradual_ramp, immediate_ramp
 from ecosight.errors import InvalidInput
-from rollback.ramps import Ramp, canary_ramp, gradual_ramp, immediate_ramp
 
 
 def test_a_canary_goes_down_the_steps_it_came_up_by() -> None:

@@ -1,0 +1,54 @@
+"""What a leader has seen of the rollout that is under way; one that takes over reads it from the beginning."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from ab_testing.evidence import Evidence
+from ab_testing.folding import EvidenceFold
+from ab_testing.verdicts import Verdict
+from ecosight.ports import Clock
+from ecosight.rollouts import Rollout, Routing, ServerReport
+from ecosight.state.exposures import Exposures, TruthCursor
+from ecosight.state.routings import RoutingStore
+
+__all__ = ["Watch"]
+
+RECORD_EVERY_S = 60.0
+"""A decision to hold is recorded this often, and whenever its reason changes."""
+
+
+class Watch:
+    """The evidence of one rollout as it grows. Used by one thread."""
+
+    def __init__(self, rollout: Rollout, *, exposures: Exposures, routings: RoutingStore, clock: Clock) -> None:
+        self.rollout_id = rollout.id
+        self.fold = EvidenceFold(rollout)
+        self._exposures, self._routings, self._clock = exposures, routings, clock
+        self._cursor = 0
+        self._truth_cursor: TruthCursor | None = None
+        self._said: tuple[str, str, str] | None = None
+        self._said_at: datetime | None = None
+
+    def evidence(self, rollout: Rollout, routing: Routing, servers: list[ServerReport]) -> Evidence:
+        """Everything known now. Raises: Unavailable: the database is away."""
+        self.fold.rollout = rollout
+        while True:
+            before = self._cursor
+            rows, self._cursor = self._exposures.since(self.rollout_id, before)
+            self.fold.add(rows)
+            if self._cursor == before:
+                break
+        truths, self._truth_cursor = self._exposures.truths_since(self.rollout_id, self._truth_cursor)
+        self.fold.add_truths(truths)
+        self.fold.set_routings(self._routings.history(rollout.id))
+        return self.fold.snapshot(self._clock.now(), servers, routing.epoch)
+
+    def is_news(self, rollout: Rollout, verdict: Verdict) -> bool:
+        """Whether a verdict is to be recorded: holding on for the same reason is, once a minute."""
+        now, said = self._clock.now(), (rollout.state, verdict.action, verdict.reason)
+        lately = self._said_at is not None and (now - self._said_at).total_seconds() < RECORD_EVERY_S
+        if verdict.action == "hold" and said == self._said and lately:
+            return False
+        self._said, self._said_at = said, now
+        return True

@@ -1,0 +1,54 @@
+"""Who may try a model again that was taken back, and when; the rehearsal of a start says the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from rollout_kit import NEW
+from rollout_world import RolloutWorld
+
+from ecosight.errors import Conflict, NoModel, Refused
+
+
+def taken_back(site: RolloutWorld) -> str:
+    """The candidate was taken back once more. Returns its incident."""
+    site.service.start(candidate="2", actor="ann")
+    site.second()
+    site.service.roll_back(actor="ann")
+    site.seconds(5, until=site.is_in("rolled_back"))
+    return site.incidents.list()[0].id
+
+
+def test_a_model_that_was_taken_back_waits_for_a_person_and_then_longer_each_time(site: RolloutWorld) -> None:
+    for wait_s in (15 * 60, 60 * 60):
+        incident = taken_back(site)
+        for automatic in (False, True):
+            for ask in (site.service.start, site.service.draft):
+                with pytest.raises(Refused, match=incident):
+                    ask(candidate="2", actor="ann", automatic=automatic)
+        site.incidents.unlatch(incident, by="ann")
+        site.clock.advance(wait_s - 60)
+        with pytest.raises(Refused, match="next try"):
+            site.service.start(candidate="2", actor="nightly", automatic=True)
+        assert site.service.draft(candidate="2", actor="ann").candidates["candidate"] == NEW  # a person may
+        site.clock.advance(120)
+        assert site.service.draft(candidate="2", actor="nightly", automatic=True)
+    assert site.service.start(candidate="2", actor="nightly", automatic=True).state == "preparing"
+
+
+def test_a_draft_raises_what_a_start_would_and_changes_nothing(site: RolloutWorld) -> None:
+    asked: dict[str, Any] = {"candidate": "2", "policy": {"steps": [10, 100]}, "actor": "ann"}
+    draft = site.service.draft(**asked)
+    assert site.rollouts.list() == []
+    begun = site.service.start(**asked)
+    same = ("strategy", "policy", "champion", "candidates", "state")
+    assert [getattr(draft, name) for name in same] == [getattr(begun, name) for name in same]
+    for ask in (site.service.draft, site.service.start):
+        with pytest.raises(Conflict, match=begun.id):
+            ask(**asked)
+    site.service.abort(actor="ann")
+    site.aliases.named.clear()
+    for ask in (site.service.draft, site.service.start):
+        with pytest.raises(NoModel):
+            ask(**asked)

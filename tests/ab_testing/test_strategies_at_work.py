@@ -1,0 +1,164 @@
+"""Every strategy from its start to its end, through the controller: clients ask, evidence grows, weights move."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rollout_kit import NEW, OLD
+from rollout_world import RolloutWorld
+
+from ecosight.rollouts import BUCKETS
+
+QUICK = {"min_units": 30, "min_step_s": 0, "reference_requests": 20}
+
+
+def start(site: RolloutWorld, strategy: str, **policy: Any) -> None:
+    site.service.start(candidate="2", strategy=strategy, policy={**QUICK, **policy}, actor="ann")
+
+
+def cannot_say(site: RolloutWorld) -> str:
+    return " ".join(site.records.overview()["cannot_say_yet"])
+
+
+def test_a_canary_goes_up_its_steps_also_where_the_same_sensors_ask_again_and_again(site: RolloutWorld) -> None:
+    start(site, "canary", steps=[10, 25, 50, 100])
+    sensors = [f"sensor-{number}" for number in range(800)]
+    site.seconds(30, sensors, until=site.is_in("promoted"))
+    assert list(dict.fromkeys(site.percents()[:-1])) == [0, 10, 25, 50, 100]
+    assert site.aliases.named["champion"] == NEW
+    assert site.replays()
+
+
+def test_a_step_that_needs_a_word_is_taken_once_a_person_goes_on(site: RolloutWorld) -> None:
+    start(site, "canary", steps=[20, 50, 100], pause_at=[1, 3])
+    site.seconds(20, 50, until=site.is_in("paused"))
+    assert site.rollout.stage == 0
+    assert site.answered["candidate"] == 0
+    assert "before step 1" in site.rollout.outcome
+    site.service.resume(actor="ann")
+    site.seconds(40, 50, until=site.is_in("paused"))
+    assert site.rollout.stage == 2
+    site.service.resume(actor="ann")
+    site.seconds(40, 50, until=site.is_in("promoted"))
+    assert site.replays()
+
+
+def test_blue_green_switches_everything_and_keeps_blue_warm_for_the_way_back(site: RolloutWorld) -> None:
+    start(site, "blue-green", rollback_window_s=120)
+    site.seconds(20, 50, until=site.is_in("running", stage=1))
+    site.second(50)
+    assert {arm.name: arm.weight for arm in site.routing.arms} == {"champion": 0, "candidate": BUCKETS, "control": 0}
+    assert site.routing.arms[0].model == OLD  # every server holds it still
+    site.seconds(20, 50, until=site.is_in("promoted"))
+    assert site.percents()[0] == 0
+    assert site.routing.arms[0].model == NEW
+    assert site.routing.standby == (OLD,)
+    site.seconds(60)
+    assert site.routing.standby == (OLD,)  # within the window
+    site.service.roll_back(actor="ann", why="foxes look wrong")
+    site.seconds(5, until=site.is_in("rolled_back"))
+    assert site.routing.arms[0].model == OLD
+    assert site.aliases.named["champion"] == OLD
+    assert site.incidents.list()[0].model == NEW
+
+
+def test_after_the_window_blue_is_let_go(site: RolloutWorld) -> None:
+    start(site, "blue-green", rollback_window_s=20)
+    site.seconds(60, 50, until=site.is_in("promoted"))
+    site.seconds(25)
+    assert (site.routing.rollout_id, site.routing.standby) == ("", ())
+    assert site.routing.arms[0].model == NEW
+
+
+def test_a_green_that_fails_for_most_is_switched_back(site: RolloutWorld) -> None:
+    start(site, "blue-green", min_units=1000)
+    site.seconds(20, 50, until=site.is_in("running", stage=1))
+    site.behaviour[NEW.digest].fails = 0.9
+    site.seconds(10, 50, until=site.is_in("rolled_back"))
+    assert site.routing.arms[0].model == OLD
+    assert site.replays()
+
+
+def test_a_green_that_fails_for_many_is_switched_back_though_nobody_answers_beside_it(site: RolloutWorld) -> None:
+    start(site, "blue-green", min_units=500)
+    site.seconds(20, 50, until=site.is_in("running", stage=1))
+    site.behaviour[NEW.digest].fails = 0.2
+    site.seconds(20, 50, until=site.is_in("rolled_back"))
+    assert "clients got an error" in site.rollout.outcome
+    assert site.routing.arms[0].model == OLD
+    assert site.replays()
+
+
+def test_a_shadow_meets_no_client_and_tells_how_many_labels_it_needs(site: RolloutWorld) -> None:
+    site.behaviour[NEW.digest].wrong = 0.02
+    site.behaviour[OLD.digest].wrong = 0.1
+    start(site, "shadow")
+    site.seconds(5, 50, until=site.is_in("running"))  # there is no control to measure, so nothing is waited for
+    site.seconds(65, 20)  # what only holds on is recorded once a minute
+    assert set(site.answered) <= {"champion"}
+    verdict = site.records.overview()["verdict"]
+    (gate,) = verdict["gates"]
+    assert gate["figures"]["pairs"] > 500
+    assert 0 < gate["figures"]["disagreed"] < 0.3 * gate["figures"]["pairs"]
+    assert "label" in cannot_say(site)
+    site.label_rate = 1.0
+    site.seconds(200, 50, until=site.is_in("paused"))
+    assert "a person decides" in site.rollout.outcome
+    site.service.promote(actor="ann")
+    site.seconds(5, until=site.is_in("promoted"))
+    assert site.aliases.named["champion"] == NEW
+    assert site.replays()
+
+
+def test_a_shadow_that_is_worse_is_told_and_the_longest_time_holds_for_it_too(site: RolloutWorld) -> None:
+    site.label_rate, site.behaviour[NEW.digest].wrong = 1.0, 0.4
+    start(site, "shadow")
+    site.seconds(60, 50, until=site.is_in("paused"))
+    assert "worse" in site.rollout.outcome
+    site.service.abort(actor="ann")
+    site.label_rate = 0.0
+    start(site, "shadow", max_duration_s=10)
+    site.seconds(20, 50, until=site.is_in("paused"))
+    assert "longer than the policy allows" in site.rollout.outcome
+
+
+def test_thompson_sampling_waits_for_labels_then_gives_more_to_the_better_arm(site: RolloutWorld) -> None:
+    site.behaviour[OLD.digest].wrong, site.behaviour[NEW.digest].wrong = 0.3, 0.02
+    start(site, "thompson", steps=[20], min_step_s=5)
+    site.seconds(20, 50, until=site.is_in("running", stage=1))
+    site.seconds(15, 50)
+    assert site.rollout.stage == 1  # without a label nothing is known to be better
+    assert "labelled keys" in cannot_say(site)
+    site.label_rate = 0.5
+    site.seconds(40, 50)
+    assert site.rollout.stage >= 3
+    assert site.percents()[-1] > 80
+    assert site.percents()[-1] <= 95  # the champion keeps a share to be compared with
+    assert site.replays()
+
+
+def test_thompson_sampling_stops_after_its_longest_time_and_at_its_budget(site: RolloutWorld) -> None:
+    site.label_rate = 0.5
+    start(site, "thompson", steps=[20], min_step_s=5, max_exposed_keys=100)
+    site.seconds(60, 50, until=site.is_in("paused"))
+    assert site.percents()[-1] == 0
+    site.service.resume(actor="ann", policy={"max_exposed_keys": 100_000, "max_duration_s": 1.0})
+    site.seconds(3, 50, until=site.is_in("paused"))
+    assert "longer" in site.rollout.outcome
+    assert site.replays()
+
+
+def test_a_fixed_split_stays_as_it_is_until_its_planned_number_and_then_asks_a_person(site: RolloutWorld) -> None:
+    site.label_rate = 0.5
+    start(site, "fixed", steps=[30], min_units=400)
+    site.seconds(20, 50, until=site.is_in("running", stage=1))
+    site.seconds(10, 50)
+    assert site.rollout.state == "running"
+    assert "more keys for candidate" in cannot_say(site)
+    site.seconds(120, 50, until=site.is_in("paused"))
+    assert site.answered["candidate"] >= 400
+    assert set(site.percents()) == {0, 30}
+    assert "a person decides" in site.rollout.outcome
+    site.service.promote(actor="ann")
+    site.seconds(5, until=site.is_in("promoted"))
+    assert site.replays()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import socket
+import sqlite3
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -95,11 +98,15 @@ class Site:
             self.servers.append(server)
         return server
 
-    def start(self, **policy: Any) -> str:
-        body = {"candidate": "1", "strategy": "canary", "policy": {"steps": [20, 50, 100], **QUICK, **policy}}
+    def start(self, candidate: str = "1", **policy: Any) -> str:
+        body = {"candidate": candidate, "strategy": "canary", "policy": {"steps": [20, 50, 100], **QUICK, **policy}}
         answer = self.alive.http.post("/rollouts", json=body)
         assert answer.status_code == 202, answer.text
         return str(answer.json()["rollout"]["id"])
+
+    @property
+    def database(self) -> Path:
+        return self.project.folder / "ecosight_data" / "ecosight.db"
 
     @property
     def alive(self) -> Server:
@@ -222,10 +229,8 @@ def incidents(site: Site) -> list[dict[str, Any]]:
 
 def answered_after_detection_s(site: Site, rollout_id: str) -> float:
     """From the decision to the last answer that a client got from the candidate; negative: it was earlier."""
-    import sqlite3
-
     time.sleep(0.5)
-    with sqlite3.connect(site.project.folder / "ecosight_data" / "ecosight.db") as connection:
+    with closing(sqlite3.connect(site.database)) as connection:
         last = connection.execute(
             "select max(at) from exposures where rollout_id = ? and answered = 'candidate'", [rollout_id]
         ).fetchone()[0]
@@ -255,6 +260,31 @@ def test_an_equal_candidate_is_promoted_while_its_leader_is_killed_and_servers_a
     replayed = site.project.run("rollout", "replay", rollout["id"])
     assert replayed["same"] is True
     assert len(replayed["decisions"]) >= 4
+
+
+@pytest.mark.slow
+def test_a_database_that_is_locked_for_ten_seconds_costs_no_answer_and_no_record(site: Site) -> None:
+    behave(site.project.environment, {})
+    candidate = "2" if site.champion() == "1" else "1"
+    with Traffic(site.servers) as traffic:
+        rollout_id = site.start(candidate=candidate)
+        site.wait(rollout_id, "running")
+        with closing(sqlite3.connect(site.database, isolation_level=None)) as connection:
+            connection.execute("begin exclusive")
+            before = traffic.answers.total()
+            time.sleep(10)
+            assert traffic.answers.total() > before + 100
+            connection.execute("rollback")
+        site.wait(rollout_id, "promoted", timeout_s=90)
+    assert traffic.failures == []
+    assert traffic.slowest_s < 5
+    assert site.champion() == candidate
+    with closing(sqlite3.connect(site.database)) as connection:
+        told = connection.execute(
+            "select intended, count(*) from exposures where rollout_id = ? group by 1", [rollout_id]
+        )
+        exposed = dict(told.fetchall())
+    assert exposed["candidate"] == traffic.answers["candidate", candidate]
 
 
 def test_the_history_says_who_was_live_at_any_time_for_any_key(site: Site) -> None:

@@ -123,6 +123,7 @@ def test_a_reader_goes_on_where_it_was(log: ExposureLog, reader: Exposures) -> N
     assert ids(reader.since("r", cursor)[0]) == ["7"]
 
 
+@pytest.mark.slow
 def test_a_reader_misses_none_of_several_processes(database: Database, database_url: str, tmp_path: Path) -> None:
     reader, seen, cursor = Exposures(database), set(), 0
     loggers = [
@@ -247,6 +248,7 @@ def test_exposures_outlive_a_server_that_stopped_without_its_database(tmp_path: 
     database.close()
 
 
+@pytest.mark.slow
 def test_a_kill_loses_and_doubles_no_exposure(database: Database, database_url: str, tmp_path: Path) -> None:
     acknowledged = []
     for name, alive_s in (("a", 0.05), ("b", 0.3), ("c", 0.5)):

@@ -148,6 +148,7 @@ def test_a_leader_that_was_stopped_writes_nothing_when_it_wakes(database: Databa
     assert_no_number_comes_back(routings)
 
 
+@pytest.mark.slow
 def test_in_a_storm_of_take_overs_no_old_leader_ever_writes(database: Database, database_url: str) -> None:
     # Leases of a millisecond: whoever looks takes over, mostly between another's look and its write.
     routings = RoutingStore(database)

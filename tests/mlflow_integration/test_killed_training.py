@@ -82,6 +82,7 @@ def points_of(forks: Forks, request: dict[str, Any]) -> int:
     return int(Path(request["report"]).read_text())
 
 
+@pytest.mark.slow
 def test_a_training_killed_anywhere_and_started_again_is_recorded_once(
     forks: Forks, training: Callable[[str], dict[str, Any]]
 ) -> None:

@@ -232,6 +232,7 @@ def test_mixed_precision_is_measured_in_the_precision_that_is_served(new_project
     assert project.runs()[0].metrics["parity_max_probability_error"] < 1e-4
 
 
+@pytest.mark.slow
 def test_a_training_over_which_fifty_workers_died_is_told_and_leaves_nothing_behind(tmp_path, template):
     found = script("mortal_workers.py", tmp_path, template)
     (job_id,) = found["before"]["work"]
@@ -275,7 +276,11 @@ def check_as_if_never_killed(found: dict) -> None:
     assert torn["work"] == []
 
 
-@pytest.mark.parametrize("points", [POINTS[2:4], ("registered", "champion", "row")], ids="-".join)
+@pytest.mark.parametrize(
+    "points",
+    [POINTS[2:4], pytest.param(("registered", "champion", "row"), marks=pytest.mark.slow)],
+    ids="-".join,
+)
 def test_killed_at_a_step_and_run_again_it_is_as_if_never_killed(tmp_path, template, points):
     found = interrupted(tmp_path, template, "at", *points)
     assert found["killed"] == len(points)

@@ -32,6 +32,22 @@ if TYPE_CHECKING:
 S3_BUCKET = "ecosight-tests"
 
 
+_RULES = ("tests/ab_testing", "tests/rollback")
+"""Rooms above the stores: which database lies below is the stores' own test, and theirs once more in the slow suite."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        if (
+            callspec is not None
+            and callspec.params.get("database_url") == "postgresql"
+            and item.nodeid.startswith(_RULES)
+        ):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def audio_data() -> Path:
     """The folder of real recordings."""

@@ -99,7 +99,7 @@ def test_a_trip_takes_back_a_candidate_that_meets_nobody(site: RolloutWorld) -> 
 
 def test_clients_that_return_after_a_pause_break_no_split(site: RolloutWorld) -> None:
     sensors = [f"sensor-{number}" for number in range(400)]
-    site.service.start(candidate="2", policy={**POLICY, "steps": [10, 20, 100], "max_exposed_keys": 30}, actor="ann")
+    site.service.start(candidate="2", policy={**POLICY, "steps": [10, 20, 100], "max_exposed_keys": 15}, actor="ann")
     site.seconds(10, sensors, until=site.is_in("paused"))
     site.seconds(5, sensors)
     site.service.resume(actor="ann", policy={"max_exposed_keys": 10_000})

@@ -53,7 +53,8 @@ def test_a_soft_trip_takes_the_candidate_back_as_its_policy_says(
     site.behaviour[NEW.digest].fails = 0.3
     site.seconds(30, 50, until=site.is_in("rolling_back", "rolled_back"))
     began = site.clock.monotonic()
-    site.seconds(400, until=site.is_in("rolled_back"))
+    site.behaviour[NEW.digest].fails = 0.1  # far from a hard trip, also in the few requests of a quiet minute
+    site.seconds(400, 5, until=site.is_in("rolled_back"))
     assert site.percents()[-len(percents) :] == percents
     assert site.percents("control")[-len(percents) :] == percents  # the control goes down beside it
     steps = len(percents) - 2

@@ -6,6 +6,7 @@ bad units. The error rate of a rollout is divided among all the metrics that can
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from ab_testing.evidence import CandidateEvidence, Evidence
@@ -129,7 +130,8 @@ def _finding(arm: str, metric: str, result: TestResult, what: str, least: float,
     effect = "the p99" if metric == "latency" else "the rate"
     rule = f"the e-value of more clients with {what} answers than the control's stays below {1 / result.alpha:,.0f}, "
     rule += f"or {effect} below {least:g} times the control's"
-    times = "beyond any multiple" if result.effect is None else f"{result.effect:.3g} times the control's"
+    endless = result.effect is None or math.isinf(result.effect)
+    times = "beyond any multiple of the control's" if endless else f"{result.effect:.3g} times the control's"
     observed = f"{result.reason.replace('units are bad', f'clients got {what} answers')}; {effect} is {times}, "
     observed += f"and the e-value {_number(result.e_value)}"
     return tripped(arm, metric, "soft", rule=rule, observed=observed, figures=figures)

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -192,16 +192,15 @@ def end(process: subprocess.Popen[bytes]) -> bytes:
 
 def stop_between_writes(process: subprocess.Popen[bytes], url: str) -> None:
     """SQLite's lock cannot be taken from a process that was stopped while it held it; PostgreSQL's can."""
-    database = open_database(f"{url}?timeout=0.01" if url.startswith("sqlite") else url)
+    impatient = f"{url}?timeout=0.01" if url.startswith("sqlite") else url
     while True:
         process.send_signal(signal.SIGSTOP)
         try:
-            with database.begin():
-                break
+            with closing(open_database(impatient)) as database, database.begin():
+                return
         except Unavailable:
             process.send_signal(signal.SIGCONT)
             time.sleep(0.01)
-    database.close()
 
 
 def await_writer(routings: RoutingStore, holder: str, within_s: float) -> float:

@@ -72,5 +72,6 @@ def _read(data: bytes) -> dict[str, list[Any]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    columns: dict[str, list[Any]] = pq.ParquetFile(pa.BufferReader(data)).read().to_pydict()
+    # Without Arrow's threads: one that starts while the process ends takes it down with "terminate called".
+    columns: dict[str, list[Any]] = pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False).to_pydict()
     return columns

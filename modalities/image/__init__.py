@@ -1,0 +1,1 @@
+"""Pictures from camera traps."""

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from dataset.augmenting import DatasetAugmenter
 from dataset.contents import Dataset
 from dataset.ingest import IngestReport, ingest_found
 from dataset.intake import Intake
@@ -30,7 +31,15 @@ if TYPE_CHECKING:
     from ecosight.ports import BlobStore, Modality, Progress, RefStore
     from ecosight.state.samples import SampleStore
 
-__all__ = ["Dataset", "DatasetManager", "DatasetSplitter", "DatasetVersion", "NamedVersion", "open_part"]
+__all__ = [
+    "Dataset",
+    "DatasetAugmenter",
+    "DatasetManager",
+    "DatasetSplitter",
+    "DatasetVersion",
+    "NamedVersion",
+    "open_part",
+]
 
 AnnotationLike = str | Mapping[str, Any]
 """A label, or ``{"label": …, "group": …}``."""

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from dataset.augmenting.manifest import is_augmented_folder
 from dataset.labels import check_group, check_label
 from ecosight.errors import InvalidInput, NotFound
 
@@ -58,6 +59,11 @@ def survey(source: Path, extensions: Collection[str]) -> Survey:
         rows; all of them are told together, with their lines.
     """
     if source.is_dir():
+        if is_augmented_folder(source):
+            raise InvalidInput(
+                f"{source} holds variants that were made of samples, and no new ones",
+                hint="Ingest the recordings that they were made of.",
+            )
         return _survey_folder(source, frozenset(extensions))
     if source.is_file():
         return Survey(found=tuple(_read_csv(source)), skipped=())

@@ -20,7 +20,8 @@ import pytest
 from augment_kit import AugmentedProject, contents, write_recordings
 
 from dataset.augmenting import Recipe, is_augmented_folder
-from ecosight.errors import AlreadyRunning, Cancelled, Conflict
+from dataset.reading import survey
+from ecosight.errors import AlreadyRunning, Cancelled, Conflict, InvalidInput
 from ecosight.ids import content_digest
 from ecosight.progress import NullProgress
 
@@ -60,6 +61,8 @@ def test_a_folder_holds_what_its_manifest_says(project: AugmentedProject, tmp_pa
     assert all(0.9 <= speed <= 1.1 for speed in speeds)
     assert is_augmented_folder(tmp_path / "out" / "dog")
     assert not is_augmented_folder(tmp_path / "source")
+    with pytest.raises(InvalidInput, match="no new ones"):
+        survey(tmp_path / "out", {".wav"})
 
 
 def test_files_are_the_bytes_that_a_trainer_gets_on_the_fly(project: AugmentedProject, tmp_path: Path) -> None:

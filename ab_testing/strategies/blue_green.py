@@ -5,7 +5,7 @@ from __future__ import annotations
 from ab_testing.evidence import Evidence
 from ab_testing.health import Health
 from ab_testing.policy import Policy
-from ab_testing.strategies.base import split_arms
+from ab_testing.strategies.base import loading_arms, split_arms
 from ab_testing.strategies.deciding import next_step
 from ab_testing.verdicts import Verdict
 from ecosight.rollouts import Arm, Rollout
@@ -23,7 +23,7 @@ class BlueGreen:
 
     def arms(self, rollout: Rollout, stage: int) -> tuple[Arm, ...]:
         first = Policy.from_dict(rollout.policy).steps[0]
-        return split_arms(rollout, 0, control=min(first, 50)) if stage == 0 else split_arms(rollout, 100)
+        return loading_arms(rollout, first) if stage == 0 else split_arms(rollout, 100)
 
     def decide(self, rollout: Rollout, evidence: Evidence, health: Health) -> Verdict:
         return next_step(rollout, evidence, health, last_stage=1)

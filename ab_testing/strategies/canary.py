@@ -5,7 +5,7 @@ from __future__ import annotations
 from ab_testing.evidence import Evidence
 from ab_testing.health import Health
 from ab_testing.policy import Policy
-from ab_testing.strategies.base import split_arms
+from ab_testing.strategies.base import loading_arms, split_arms
 from ab_testing.strategies.deciding import next_step
 from ab_testing.verdicts import Verdict
 from ecosight.rollouts import Arm, Rollout
@@ -25,7 +25,7 @@ class Canary:
     def arms(self, rollout: Rollout, stage: int) -> tuple[Arm, ...]:
         steps = Policy.from_dict(rollout.policy).steps
         if stage == 0:
-            return split_arms(rollout, 0, control=min(steps[0], 50))
+            return loading_arms(rollout, steps[0])
         return split_arms(rollout, steps[min(stage, len(steps)) - 1])
 
     def decide(self, rollout: Rollout, evidence: Evidence, health: Health) -> Verdict:

@@ -6,7 +6,7 @@ from ab_testing.evidence import Evidence
 from ab_testing.health import Health
 from ab_testing.policy import Policy
 from ab_testing.stats.thompson import thompson_weights
-from ab_testing.strategies.base import split_arms
+from ab_testing.strategies.base import loading_arms, split_arms
 from ab_testing.strategies.deciding import last_word
 from ab_testing.strategies.gates import (
     accuracy_gate,
@@ -36,7 +36,7 @@ class Thompson:
     def arms(self, rollout: Rollout, stage: int) -> tuple[Arm, ...]:
         steps = Policy.from_dict(rollout.policy).steps
         if stage == 0:
-            return split_arms(rollout, 0, control=min(steps[0], 50))
+            return loading_arms(rollout, steps[0])
         if not rollout.weights:
             return split_arms(rollout, steps[0])
         champion = Arm(name=CHAMPION, model=rollout.champion, weight=rollout.weights[CHAMPION])

@@ -1,8 +1,8 @@
 """How soon harm is found, and how seldom good models are taken back, by ``check_health`` itself: all triggers together.
 
-50 clients a second, a tenth to the candidate, as many to the control beside it, the rest to the champion; .5% of the
+50 clients a second: a tenth to the candidate, four tenths to the control beside it, half to the champion; .5% of the
 clients meet a failure, a tenth of the labelled answers are wrong; a look every second. Errors and wrong answers are
-compared with champion and control (a share of .1), latencies with the control only (a share of one half), as
+compared with champion and control (a share of .1), latencies with the control only (a share of one fifth), as
 ``EvidenceFold`` does it.
 
 ``check_health`` takes a millisecond or two, so thousands of rollouts are followed on arrays by the functions that it
@@ -41,7 +41,7 @@ FEW = 100
 RUNS = pytest.mark.parametrize("runs", [FEW, pytest.param(ALL, marks=pytest.mark.slow)])
 ALPHA = Policy().alpha_rollback
 BASE, WRONG, MEDIAN_MS, SIGMA = 0.005, 0.1, 20.0, 0.5
-SHARES = {"errors": 0.1, "slow": 0.5, "wrong": 0.1}
+SHARES = {"errors": 0.1, "slow": 0.2, "wrong": 0.1}
 WORST = {"errors": 200.0, "slow": 100.0, "wrong": WORST_WRONG}
 PART = {"errors": "errors", "slow": "latency", "wrong": "accuracy"}
 
@@ -62,7 +62,7 @@ class Canary:
     ) -> None:
         self.rng = generator(31, name)
         self.runs, self.seconds, self.slower = runs, seconds, slower
-        arms = self.rng.multinomial(50, [0.1, 0.1, 0.8], (runs, seconds))
+        arms = self.rng.multinomial(50, [0.1, 0.4, 0.5], (runs, seconds))
         self.ours, self.twin, self.rest = (arms[..., i] for i in range(3))
         others = self.twin + self.rest
         told = [self.rng.binomial(units, labelled) for units in (self.ours, others)]
@@ -144,7 +144,7 @@ class Canary:
             stage_age_s=float(second),
             age_s=300.0 + second,
             threshold_ms=float(self.threshold[run]),
-            assigned=AssignmentCounts.at((1000, 1000, 8000), tuple(arms)),
+            assigned=AssignmentCounts.at((1000, 4000, 5000), tuple(arms)),
             candidates=(candidate,),
             seen_s_ago=0.1,
             servers=2,
@@ -205,14 +205,14 @@ def test_more_errors_are_found_within(runs: int, failing: float, seconds: int, w
 
 
 @pytest.mark.parametrize("runs", [12, pytest.param(400, marks=pytest.mark.slow)])
-@pytest.mark.parametrize(("slower", "seconds", "within_s"), [(1.2, 2500, 750), (1.5, 400, 80), (2.0, 100, 20)])
+@pytest.mark.parametrize(("slower", "seconds", "within_s"), [(1.2, 1500, 500), (1.5, 200, 40), (2.0, 60, 10)])
 def test_a_slower_99th_percentile_is_found_within(runs: int, slower: float, seconds: int, within_s: float) -> None:
-    """Not as soon as in the table of the design (300, 30 and 6 s), which compares the tenth with all the rest.
+    """Not as soon as in the table of the design (300, 30 and 6 s), which compares the tenth with all the rest and gives
+    all of the error rate to latency.
 
-    Here the rest is the champion, which shares a process with the server, and only the control beside the candidate is
-    a fair comparison: five answers a second of each. No test could be as quick. Of all tests that take back at most 1
-    of 100 candidates within the margin, whatever the usual rate is, the best one (Neyman and Pearson) that looks once,
-    at 6 s or at 30 s, finds these two in 38 and in 47 of 100 rollouts; at 300 s it is 52, with the whole error rate.
+    Here half of the keys stay in the server's own process, where an answer takes another time, so the fair control has
+    20 answers a second instead of 45; and latency has .22 of the error rate. Either alone would be met: see
+    tests/ab_testing/stats for the analyzer on the design's case.
     """
     canary = Canary(f"slower {slower}", runs, seconds, slower=slower)
     sure, found = canary.trips("slow"), np.full(runs, np.inf)

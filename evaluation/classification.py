@@ -3,11 +3,9 @@
 Groups (recordings, bursts, sites) are resampled, never single samples: samples of one group are alike, and
 pretending that they are independent would make every interval too narrow.
 
-Intervals are percentile bootstrap intervals. With fewer than two groups there are none (None), and for a class in
-fewer than two groups neither. They cannot be wider than what was seen: a class without a single error has the
-interval [1, 1]. Resampling makes the calibration error look larger, so its interval may lie above its value.
-
-``counting.py`` says what holds where a denominator is zero; what is undefined there is None here.
+``estimates.py`` says how an interval is made of the resamples. With fewer than two groups there is none (None), and
+for a class in fewer than two groups neither. ``counting.py`` says what holds where a denominator is zero; what is
+undefined there is None here.
 """
 
 from __future__ import annotations
@@ -19,9 +17,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ecosight.errors import InvalidInput, NotEnoughData
-from evaluation.bootstrap import group_weights, interval
-from evaluation.counting import BINS, Answers, Cells, Totals, figures
-from evaluation.report import OVERALL, CalibrationBin, ClassFigures, ClassificationReport, Estimate, GroupFigures
+from evaluation.bootstrap import Groups, group_weights
+from evaluation.calibration import calibration, class_calibration
+from evaluation.counting import Answers, Cells, figures
+from evaluation.curves import thin_curve
+from evaluation.estimates import Estimate, Support
+from evaluation.ranking import Ranking
+from evaluation.report import OVERALL, ClassFigures, ClassificationReport, GroupFigures
+from evaluation.resampling import Spread
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,23 +59,26 @@ def evaluate_classification(
     Input: truth, int (n,), column numbers. probabilities, float (n, c), rows sum to 1.
     Returns: the report.
     Raises: InvalidInput: shapes, values or names do not fit. NotEnoughData: there are no samples.
-    Units: log loss in nats; expected calibration error and all rates as shares of 1.
+    Units: log loss in nats; Brier score 0 to 2; expected calibration error and all rates as shares of 1.
     Source: Guo et al. (2017), "On Calibration of Modern Neural Networks" (15 equal-width bins of the top
-        probability); Efron & Tibshirani (1993), "An Introduction to the Bootstrap", chapter 13.
+        probability); Nixon et al. (2019), "Measuring Calibration in Deep Learning" (the same of every class);
+        Brier (1950), "Verification of forecasts expressed in terms of probability".
     """
     answers = _checked(truth, probabilities, labels, groups)
-    cells = Cells(answers, groups)
-    measured = _Measured(cells, bootstrap_samples, seed)
+    held = Groups(groups, seed=seed)
+    measured = _Measured(answers, held, bootstrap_samples, seed)
     return ClassificationReport(
         n=len(answers.truth),
-        group_count=len(cells.groups),
+        group_count=len(held),
         labels=tuple(labels),
         known_labels=tuple(labels if known_labels is None else known_labels),
         **measured.overall(),
         per_class={label: measured.of_class(column) for column, label in enumerate(labels)},
         confusion=_confusion(answers),
-        calibration=_calibration(measured.whole),
-        per_group=_per_group(cells),
+        calibration=calibration(answers.confidence, answers.correct),
+        class_calibration=class_calibration(answers, labels),
+        curves=tuple(thin_curve(label, each) for label, each in zip(labels, measured.curves, strict=True)),
+        per_group=_per_group(answers, held),
         bootstrap_samples=bootstrap_samples,
         seed=seed,
         test_digest=test_digest or part_digest([labels[index] for index in answers.truth], groups),
@@ -108,39 +114,46 @@ def _checked(
 class _Measured:
     """Every figure of the whole test part and of each resample of its groups."""
 
-    def __init__(self, cells: Cells, bootstrap_samples: int, seed: int) -> None:
-        self.whole = cells.totals()
-        weights = group_weights(len(cells.groups), bootstrap_samples, seed=seed)
-        resampled = [figures(cells.totals(chunk)) for chunk in weights]
-        self._value = figures(self.whole)
-        self._spread = {name: np.concatenate([each[name] for each in resampled]) for name in self._value}
-        self._group_count = len(cells.groups)
-        self._groups_of_class = (cells.by_group().support > 0).sum(axis=0)
+    def __init__(self, answers: Answers, groups: Groups, bootstrap_samples: int, seed: int) -> None:
+        self._answers, self._groups = answers, groups
+        cells = Cells(answers, groups)
+        truth = np.eye(answers.classes, dtype=bool)[answers.truth]
+        ranking = Ranking(truth, answers.table, groups)
+        self.curves = ranking.counted
+        self._spread = Spread(
+            figures(cells.totals()) | ranking.figures(),
+            (
+                figures(cells.totals(weights)) | ranking.resampled(weights)
+                for weights in group_weights(groups.pools, bootstrap_samples, seed=seed)
+            ),
+        )
+        said = np.eye(answers.classes, dtype=bool)[answers.predicted]
+        self._groups_of = {
+            name: np.array([groups.count(mask[:, column]) for column in range(answers.classes)])
+            for name, mask in (("there", truth), ("said", said), ("either", truth | said), ("not there", ~truth))
+        }
 
     def overall(self) -> dict[str, Estimate]:
-        return {name: _estimate(self._value[name][0], self._spread[name], self._group_count) for name in OVERALL}
+        every, there = Support.of(len(self._groups)), self._groups_of["there"]
+        means = {"balanced_accuracy": there, "map": there, "macro_auc": np.minimum(there, self._groups_of["not there"])}
+        means |= {"macro_precision": self._groups_of["either"], "macro_f1": self._groups_of["either"]}
+        return {
+            name: self._spread.of(name, Support.of_classes(means[name], len(self._groups)) if name in means else every)
+            for name in OVERALL
+        }
 
     def of_class(self, column: int) -> ClassFigures:
-        group_count = int(self._groups_of_class[column])
-
-        def estimate(name: str) -> Estimate:
-            return _estimate(self._value[name][0, column], self._spread[name][:, column], group_count)
-
-        return ClassFigures(
-            precision=estimate("precision"),
-            recall=estimate("recall"),
-            f1=estimate("f1"),
-            support=int(self.whole.support[0, column]),
-            predicted=int(self.whole.predicted[0, column]),
-            group_count=group_count,
+        there, said, either, others = (
+            int(self._groups_of[name][column]) for name in ("there", "said", "either", "not there")
         )
-
-
-def _estimate(value: float, spread: NDArray[np.float64], group_count: int) -> Estimate:
-    if np.isnan(value):
-        return Estimate(value=None, low=None, high=None)
-    low, high = interval(spread) if group_count >= 2 else (None, None)
-    return Estimate(value=float(value), low=low, high=high)
+        rests_on = {"precision": said or there, "recall": there, "f1": either}
+        rests_on |= {"auc": min(there, others), "average_precision": there}
+        return ClassFigures(
+            **{name: self._spread.of(name, Support.of(groups), column) for name, groups in rests_on.items()},
+            support=int((self._answers.truth == column).sum()),
+            predicted=int((self._answers.predicted == column).sum()),
+            group_count=there,
+        )
 
 
 def _confusion(answers: Answers) -> tuple[tuple[int, ...], ...]:
@@ -149,25 +162,9 @@ def _confusion(answers: Answers) -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(int(count) for count in row) for row in table)
 
 
-def _calibration(whole: Totals) -> tuple[CalibrationBin, ...]:
-    found = []
-    for index in range(BINS):
-        count = int(whole.bin_n[0, index])
-        found.append(
-            CalibrationBin(
-                low=index / BINS,
-                high=(index + 1) / BINS,
-                count=count,
-                confidence=float(whole.bin_confidence[0, index]) / count if count else None,
-                accuracy=float(whole.bin_right[0, index]) / count if count else None,
-            )
-        )
-    return tuple(found)
-
-
-def _per_group(cells: Cells) -> dict[str, GroupFigures]:
-    n, right = cells.table[:, 0], cells.table[:, 1]
+def _per_group(answers: Answers, groups: Groups) -> dict[str, GroupFigures]:
+    n, right = np.bincount(groups.index), np.bincount(groups.index, weights=answers.correct)
     return {
         group: GroupFigures(n=int(count), accuracy=float(good / count))
-        for group, count, good in zip(cells.groups, n, right, strict=True)
+        for group, count, good in zip(groups.names, n, right, strict=True)
     }

@@ -5,26 +5,35 @@ Where a denominator is zero:
 - recall of a class without test samples is undefined (NaN), and so is F1 of a class that is neither there nor
   predicted; an undefined value is left out of every mean;
 - precision of a class that is there but never predicted is 0, and of one that is neither is undefined;
-- macro F1 and macro precision are means over the classes that are there or predicted; balanced accuracy is
-  the mean recall of the classes that are there. That is what scikit-learn does by default.
+- macro F1 and macro precision are means over the classes that are there or predicted; balanced accuracy (macro
+  recall) is the mean recall of the classes that are there. That is what scikit-learn does by default;
+- weighted means weigh a class by its samples. Over all classes, micro precision, recall and F1 are the accuracy.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["BINS", "Answers", "Cells", "Totals", "figures"]
+    from evaluation.bootstrap import Groups
+
+__all__ = ["BINS", "TOP", "Answers", "Cells", "Totals", "bin_of", "figures", "mean_of_defined", "rates", "ratio"]
 
 BINS = 15
 """Equal-width confidence bins of the expected calibration error."""
+TOP = (3, 5)
+"""The k of the top-k accuracies."""
 PROBABILITY_FLOOR = float(np.finfo(np.float32).eps)
 """Probabilities are float32 where they are made, so log loss counts none of them as less than this."""
+
+
+def bin_of(confidence: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Bin k holds confidences in (k/15, (k+1)/15], as in Guo et al. (2017)."""
+    return np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
 
 
 class Answers:
@@ -32,89 +41,111 @@ class Answers:
 
     def __init__(self, truth: NDArray[np.int64], probabilities: NDArray[np.float64]) -> None:
         self.truth = truth
+        self.table = probabilities
         self.classes = probabilities.shape[1]
         self.predicted = probabilities.argmax(axis=1)
         self.confidence = probabilities.max(axis=1)
         self.correct = self.predicted == truth
         likely = probabilities[np.arange(len(truth)), truth]
         self.loss = -np.log(np.clip(likely, PROBABILITY_FLOOR, 1.0))
+        self.brier = (probabilities**2).sum(axis=1) - 2 * likely + 1
+        # Of equals, the first counts as more probable, as it does for the answer itself.
+        columns = np.arange(self.classes)
+        above = (probabilities > likely[:, None]) | ((probabilities == likely[:, None]) & (columns < truth[:, None]))
+        self.rank = above.sum(axis=1)
 
 
 class Cells:
-    """What each group adds to the totals: one row a group, so that resampling is one matrix product."""
+    """What each pool of groups adds to the totals: one row a pool, so that resampling is one matrix product."""
 
-    def __init__(self, answers: Answers, groups: Sequence[str]) -> None:
-        names, index = np.unique(np.asarray(groups, dtype=object).astype(str), return_inverse=True)
-        self.groups: list[str] = [str(name) for name in names]
+    def __init__(self, answers: Answers, groups: Groups) -> None:
         self.classes = answers.classes
-
-        def count(columns: int, column: NDArray[Any], weight: NDArray[Any] | None = None) -> NDArray[np.float64]:
-            flat = np.bincount(index * columns + column, weights=weight, minlength=len(names) * columns)
-            return flat.reshape(len(names), columns).astype(np.float64)
-
-        one = np.zeros_like(answers.truth)
-        # Bin k holds confidences in (k/15, (k+1)/15], as in the source.
-        bins = np.clip(np.ceil(answers.confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
+        one, bins, sums = np.zeros_like(answers.truth), bin_of(answers.confidence), groups.sums
         self.table = np.hstack(
             [
-                count(1, one),
-                count(1, one, answers.correct),
-                count(1, one, answers.loss),
-                count(self.classes, answers.truth, answers.correct),
-                count(self.classes, answers.truth),
-                count(self.classes, answers.predicted),
-                count(BINS, bins),
-                count(BINS, bins, answers.correct),
-                count(BINS, bins, answers.confidence),
+                sums(1, one),
+                sums(1, one, answers.correct),
+                sums(1, one, answers.loss),
+                sums(1, one, answers.brier),
+                *(sums(1, one, answers.rank < k) for k in TOP),
+                sums(self.classes, answers.truth, answers.correct),
+                sums(self.classes, answers.truth),
+                sums(self.classes, answers.predicted),
+                sums(BINS, bins),
+                sums(BINS, bins, answers.correct),
+                sums(BINS, bins, answers.confidence),
+                *(self._gaps(answers, groups, column) for column in range(self.classes)),
             ]
         )
 
     def totals(self, weights: NDArray[np.float64] | None = None) -> Totals:
-        """Totals of the sample itself, or of resamples. Input: weights (r, groups), how often each was drawn."""
+        """Totals of the sample itself, or of resamples. Input: weights (r, pools), how often each was drawn."""
         return Totals(self.table.sum(axis=0, keepdims=True) if weights is None else weights @ self.table, self.classes)
 
-    def by_group(self) -> Totals:
-        """Totals of every group by itself, in the order of ``groups``."""
-        return Totals(self.table, self.classes)
+    @staticmethod
+    def _gaps(answers: Answers, groups: Groups, column: int) -> NDArray[np.float64]:
+        sure = answers.table[:, column]
+        return groups.sums(BINS, bin_of(sure), sure - (answers.truth == column))
 
 
 class Totals:
     """Sums over the samples of r resamples; the first axis is the resample."""
 
     def __init__(self, table: NDArray[np.float64], classes: int) -> None:
-        edges = np.cumsum([1, 1, 1, classes, classes, classes, BINS, BINS])
-        split = np.split(table, edges, axis=1)
-        self.n, self.right, self.loss = (column[:, 0] for column in split[:3])
-        self.hits, self.support, self.predicted = split[3:6]
-        self.bin_n, self.bin_right, self.bin_confidence = split[6:9]
+        widths = [1] * (4 + len(TOP)) + [classes] * 3 + [BINS] * 3
+        split = np.split(table, np.cumsum(widths), axis=1)
+        self.n, self.right, self.loss, self.brier, *self.top = (column[:, 0] for column in split[: 4 + len(TOP)])
+        self.hits, self.support, self.predicted = split[4 + len(TOP) : 7 + len(TOP)]
+        self.bin_n, self.bin_right, self.bin_confidence = split[7 + len(TOP) : 10 + len(TOP)]
+        self.gaps = split[-1].reshape(len(table), classes, BINS)
 
 
 def figures(totals: Totals) -> dict[str, NDArray[np.float64]]:
     """Every figure of every resample: (r,) or, by class, (r, c). NaN where undefined."""
     hits, support, predicted = totals.hits, totals.support, totals.predicted
-    there = support + predicted > 0
-    recall = _ratio(hits, support)
-    precision = np.where(there, _ratio(hits, predicted, empty=0.0), np.nan)
-    f1 = _ratio(2 * hits, support + predicted)
+    by_class = rates(hits, predicted, support)
+    precision, recall, f1 = (by_class[name] for name in ("precision", "recall", "f1"))
     gap = np.abs(totals.bin_right - totals.bin_confidence).sum(axis=1)
+    classes = hits.shape[1]
+    top = {
+        f"top_{k}_accuracy": right / totals.n if k < classes else np.full_like(right, np.nan)
+        for k, right in zip(TOP, totals.top, strict=True)
+    }
     return {
         "accuracy": totals.right / totals.n,
-        "balanced_accuracy": _mean(recall),
-        "macro_precision": _mean(precision),
-        "macro_f1": _mean(f1),
+        "balanced_accuracy": mean_of_defined(recall),
+        "macro_precision": mean_of_defined(precision),
+        "macro_f1": mean_of_defined(f1),
+        "weighted_precision": mean_of_defined(precision, support),
+        "weighted_f1": mean_of_defined(f1, support),
+        **top,
         "log_loss": totals.loss / totals.n,
+        "brier": totals.brier / totals.n,
         "ece": gap / totals.n,
-        "precision": precision,
-        "recall": recall,
-        "f1": f1,
+        "classwise_ece": np.abs(totals.gaps).sum(axis=(1, 2)) / totals.n / classes,
+        **by_class,
     }
 
 
-def _ratio(above: NDArray[np.float64], below: NDArray[np.float64], *, empty: float = np.nan) -> NDArray[np.float64]:
-    return np.divide(above, below, out=np.full_like(below, empty), where=below > 0)
+def rates(
+    hits: NDArray[np.float64], said: NDArray[np.float64], there: NDArray[np.float64]
+) -> dict[str, NDArray[np.float64]]:
+    """Precision, recall and F1 from counts of any shape; NaN where undefined."""
+    return {
+        "precision": np.where(said + there > 0, ratio(hits, said, empty=0.0), np.nan),
+        "recall": ratio(hits, there),
+        "f1": ratio(2 * hits, said + there),
+    }
 
 
-def _mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def ratio(above: NDArray[np.float64], below: NDArray[np.float64], *, empty: float = np.nan) -> NDArray[np.float64]:
+    """above / below, and ``empty`` where below is 0."""
+    shares: NDArray[np.float64] = np.divide(above, below, out=np.full(np.shape(below), empty), where=below > 0)
+    return shares
+
+
+def mean_of_defined(values: NDArray[np.float64], weights: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+    """Mean over the last axis of what is not NaN; NaN where nothing is, or no weight is left."""
     defined = ~np.isnan(values)
-    mean: NDArray[np.float64] = np.where(defined, values, 0.0).sum(axis=1) / defined.sum(axis=1)
-    return mean
+    weight = defined.astype(np.float64) if weights is None else np.where(defined, weights, 0.0)
+    return ratio((np.where(defined, values, 0.0) * weight).sum(axis=-1), weight.sum(axis=-1))

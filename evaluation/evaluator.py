@@ -20,6 +20,7 @@ from evaluation.report import ClassificationReport, write_report
 
 if TYPE_CHECKING:
     from ecosight.ports import BlobStore, Progress, Servable
+    from evaluation.metrics import AnyReport
 
 __all__ = ["MetricCalculator", "ModelEvaluator", "Visualizer"]
 
@@ -80,15 +81,25 @@ class ModelEvaluator:
 
 
 class Visualizer:
-    """Writes a report and its figures into one folder."""
+    """Draws a report of any kind: as PNG bytes, as one interactive page, or both into one folder."""
 
-    def __init__(self, folder: Path | str) -> None:
+    def __init__(self, folder: Path | str = "./evaluation_report") -> None:
         self.folder = Path(folder)
 
-    def write(
-        self, report: ClassificationReport, *, history: Mapping[str, Sequence[float]] | None = None
-    ) -> list[Path]:
-        """report.json, then the figures; see ``evaluation.plots.write_plots``. Returns: the files."""
+    def draw(self, report: AnyReport, *, history: Mapping[str, Sequence[float]] | None = None) -> dict[str, bytes]:
+        """Name -> PNG bytes of every figure; see ``evaluation.plots.draw_plots``."""
+        from evaluation.plots import draw_plots
+
+        return draw_plots(report, history=history)
+
+    def page(self, report: AnyReport) -> str:
+        """One HTML page that needs no network; see ``evaluation.page``."""
+        from evaluation.page import report_page
+
+        return report_page(report)
+
+    def write(self, report: AnyReport, *, history: Mapping[str, Sequence[float]] | None = None) -> list[Path]:
+        """report.json, then the figures and the page; see ``evaluation.plots.write_plots``. Returns: the files."""
         from evaluation.plots import write_plots
 
         return [write_report(report, self.folder), *write_plots(report, self.folder, history=history)]

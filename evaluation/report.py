@@ -1,14 +1,17 @@
-"""Owns the report of an evaluation: its figures, and how they become JSON, plain metrics and lines of text."""
+"""Owns the report of a classifier's evaluation: its figures, and how they become JSON and plain metrics."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Protocol, Self
 
 from ecosight.errors import InvalidInput
+from evaluation.curves import ClassCurve
+from evaluation.estimates import UNDEFINED, Estimate
+from evaluation.telling import report_lines
 
 __all__ = [
     "OVERALL",
@@ -17,31 +20,43 @@ __all__ = [
     "ClassificationReport",
     "Estimate",
     "GroupFigures",
+    "Report",
     "read_report",
     "report_lines",
     "write_report",
 ]
 
-FORMAT = 1
+FORMAT = 2
+_READ = (1, FORMAT)
+"""Format 1 had fewer figures; those are undefined in what is read from it."""
 REPORT_FILE = "report.json"
-OVERALL = ("accuracy", "balanced_accuracy", "macro_precision", "macro_f1", "log_loss", "ece")
+OVERALL = (
+    "accuracy",
+    "balanced_accuracy",
+    "macro_precision",
+    "macro_f1",
+    "weighted_precision",
+    "weighted_f1",
+    "top_3_accuracy",
+    "top_5_accuracy",
+    "macro_auc",
+    "weighted_auc",
+    "map",
+    "weighted_average_precision",
+    "log_loss",
+    "brier",
+    "ece",
+    "classwise_ece",
+)
 """The figures over all classes."""
+BY_CLASS = ("precision", "recall", "f1", "auc", "average_precision")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
-    """A figure and its 95% interval. None: undefined, or too few groups for an interval."""
+class Report(Protocol):
+    """What every kind of report can do."""
 
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-
-    def __str__(self) -> str:
-        if self.value is None:
-            return "undefined"
-        if self.low is None or self.high is None:
-            return f"{self.value:.3f}"
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+    def as_dict(self) -> dict[str, Any]: ...
+    def metrics(self) -> dict[str, float]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +66,8 @@ class ClassFigures:
     precision: Estimate
     recall: Estimate
     f1: Estimate
+    auc: Estimate = UNDEFINED
+    average_precision: Estimate = UNDEFINED
     support: int
     predicted: int
     group_count: int
@@ -82,10 +99,14 @@ class ClassificationReport:
     Attributes:
         n, group_count: samples, and groups that they come from.
         labels: all classes, of the model and of the test part. known_labels: those the model can answer.
-        balanced_accuracy: mean recall of the classes that are there. ece: expected calibration error.
+        balanced_accuracy: mean recall of the classes that are there (macro recall).
+        top_3_accuracy, top_5_accuracy: the truth is among the most probable; undefined with no more classes than that.
+        macro_auc, weighted_auc, map, weighted_average_precision: each class against the rest.
+        brier: squared distance to the truth, 0 to 2. ece, classwise_ece: expected calibration error of the top answer,
+            and mean of that of every class.
         confusion: samples, row = truth, column = answer, both in the order of ``labels``.
-        calibration: 15 bins of confidence, of equal width.
-        per_group: held-out group -> how many samples and how many of them right.
+        calibration: 15 bins of confidence, of equal width. class_calibration: those of each class that hold anything.
+        curves: ROC and PR of each class. per_group: held-out group -> how many samples and how many of them right.
         test_digest: the same for every model that was measured on the same samples.
         model_digest: the bytes that were measured, if told.
     """
@@ -98,20 +119,34 @@ class ClassificationReport:
     balanced_accuracy: Estimate
     macro_precision: Estimate
     macro_f1: Estimate
+    weighted_precision: Estimate = UNDEFINED
+    weighted_f1: Estimate = UNDEFINED
+    top_3_accuracy: Estimate = UNDEFINED
+    top_5_accuracy: Estimate = UNDEFINED
+    macro_auc: Estimate = UNDEFINED
+    weighted_auc: Estimate = UNDEFINED
+    map: Estimate = UNDEFINED
+    weighted_average_precision: Estimate = UNDEFINED
     log_loss: Estimate
+    brier: Estimate = UNDEFINED
     ece: Estimate
+    classwise_ece: Estimate = UNDEFINED
     per_class: Mapping[str, ClassFigures]
     confusion: tuple[tuple[int, ...], ...]
     calibration: tuple[CalibrationBin, ...]
+    class_calibration: Mapping[str, tuple[CalibrationBin, ...]] = field(default_factory=dict)
+    curves: tuple[ClassCurve, ...] = ()
     per_group: Mapping[str, GroupFigures]
     bootstrap_samples: int
     seed: int
     test_digest: str
     model_digest: str | None = None
 
+    kind: ClassVar[str] = "classification"
+
     def as_dict(self) -> dict[str, Any]:
         """The report as a JSON object; what is undefined is null, never NaN."""
-        plain = asdict(self) | {"format": FORMAT}
+        plain = asdict(self) | {"format": FORMAT, "kind": self.kind}
         plain["labels"], plain["known_labels"] = list(self.labels), list(self.known_labels)
         plain["confusion"] = [list(row) for row in self.confusion]
         plain["calibration"] = [asdict(each) for each in self.calibration]
@@ -122,15 +157,22 @@ class ClassificationReport:
         """What ``as_dict`` gave. Raises: InvalidInput: it is no report, or of another format."""
         try:
             fields = dict(plain)
-            if fields.pop("format") != FORMAT:
-                raise InvalidInput(f"the report has format {plain['format']}, this EcoSight reads {FORMAT}")
+            if fields.pop("format") not in _READ or fields.pop("kind", "classification") != "classification":
+                raise InvalidInput(
+                    f"the report has format {plain['format']} of {plain.get('kind', 'classification')}, "
+                    f"this EcoSight reads {FORMAT} of classification here"
+                )
             for name in OVERALL:
-                fields[name] = Estimate(**fields[name])
+                fields[name] = Estimate(**fields[name]) if name in fields else UNDEFINED
             fields["labels"], fields["known_labels"] = tuple(fields["labels"]), tuple(fields["known_labels"])
             fields["per_class"] = {label: _class_figures(each) for label, each in fields["per_class"].items()}
             fields["per_group"] = {group: GroupFigures(**each) for group, each in fields["per_group"].items()}
             fields["confusion"] = tuple(tuple(row) for row in fields["confusion"])
-            fields["calibration"] = tuple(CalibrationBin(**each) for each in fields["calibration"])
+            fields["calibration"] = _bins(fields["calibration"])
+            fields["class_calibration"] = {
+                label: _bins(each) for label, each in fields.get("class_calibration", {}).items()
+            }
+            fields["curves"] = tuple(ClassCurve.from_dict(each) for each in fields.get("curves", ()))
             return cls(**fields)
         except (KeyError, TypeError, AttributeError) as error:
             raise InvalidInput(f"this is no evaluation report: {error!r}") from error
@@ -139,34 +181,11 @@ class ClassificationReport:
         """Name -> value of every figure that is defined; by class as ``recall/fox``."""
         named: dict[str, Estimate] = {name: getattr(self, name) for name in OVERALL}
         for label, figures in self.per_class.items():
-            named |= {
-                f"precision/{label}": figures.precision,
-                f"recall/{label}": figures.recall,
-                f"f1/{label}": figures.f1,
-            }
+            named |= {f"{name}/{label}": getattr(figures, name) for name in BY_CLASS}
         return {name: estimate.value for name, estimate in named.items() if estimate.value is not None}
 
 
-def report_lines(report: ClassificationReport) -> list[str]:
-    """The report for people: figures with their intervals, and a table of the classes."""
-    lines = [f"{report.n} samples in {report.group_count} groups; 95% intervals over resampled groups"]
-    for name, estimate in (
-        ("accuracy", report.accuracy),
-        ("balanced accuracy", report.balanced_accuracy),
-        ("macro F1", report.macro_f1),
-        ("log loss", report.log_loss),
-        ("calibration error", report.ece),
-    ):
-        lines.append(f"  {name:18} {estimate}")
-    width = max(5, *(len(label) for label in report.per_class))
-    lines.append(f"  {'class':{width}}  {'precision':22} {'recall':22} {'F1':22} samples")
-    for label, figures in report.per_class.items():
-        cells = "".join(f"{estimate!s:23}" for estimate in (figures.precision, figures.recall, figures.f1))
-        lines.append(f"  {label:{width}}  {cells}{figures.support:7}")
-    return lines
-
-
-def write_report(report: ClassificationReport, folder: Path) -> Path:
+def write_report(report: Report, folder: Path) -> Path:
     """Write ``report.json`` into a folder, which is made if it is missing."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / REPORT_FILE
@@ -182,6 +201,10 @@ def read_report(path: Path) -> ClassificationReport:
         raise InvalidInput(f"{path} is no evaluation report: {error}") from error
 
 
+def _bins(plain: Any) -> tuple[CalibrationBin, ...]:
+    return tuple(CalibrationBin(**each) for each in plain)
+
+
 def _class_figures(plain: Mapping[str, Any]) -> ClassFigures:
-    estimates = {name: Estimate(**plain[name]) for name in ("precision", "recall", "f1")}
+    estimates = {name: Estimate(**plain[name]) for name in BY_CLASS if name in plain}
     return ClassFigures(**{**plain, **estimates})

@@ -183,7 +183,9 @@ def test_a_report_survives_json_and_holds_no_nan(random_case: Callable[..., Any]
     assert any("undefined" in line for line in report_lines(report))
 
 
-@pytest.mark.parametrize("broken", [{}, {"format": 2}, {"format": 1}, {"format": 1, "accuracy": 3}])
+@pytest.mark.parametrize(
+    "broken", [{}, {"format": 3}, {"format": 2}, {"format": 2, "accuracy": 3}, {"format": 2, "kind": "detection"}]
+)
 def test_what_is_no_report_is_refused(broken: dict[str, Any], tmp_path: Any) -> None:
     with pytest.raises(InvalidInput):
         ClassificationReport.from_dict(broken)

@@ -100,7 +100,8 @@ def test_it_can_be_stopped_between_batches(make_servable: Make, put: Make, blobs
 def test_the_visualizer_writes_report_and_figures(make_servable: Make, put: Make, blobs: Any, tmp_path: Path) -> None:
     report = evaluator(make_servable(["fox"]), [put("fox", {"fox": 1.0}, "a")], blobs).evaluate()
     files = Visualizer(tmp_path / "out").write(report, history={"loss": [1.0, 0.5]})
-    assert len(files) == 5
+    assert len(files) == 9
+    assert files[-1].name == "report.html"
     assert read_report(files[0]) == report
 
 
@@ -189,10 +190,10 @@ def test_the_script_measures_a_folder_on_a_named_version(toy_plugin: dict[str, s
 def test_the_script_fails_with_a_sentence_and_a_hint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from evaluation.script import main
 
-    assert main(["--model", str(tmp_path / "model_v2.pt"), "--test-data", "v1/test", "--metrics", "map"]) == 3
+    assert main(["--model", str(tmp_path / "model_v2.pt"), "--test-data", "v1/test", "--metrics", "mapp"]) == 3
     assert main(["--model", str(tmp_path / "model_v2.pt"), "--test-data", "v1/test"]) == 4
     told = capsys.readouterr().err
-    assert "error: there is no metric 'map'\nhint: " in told
+    assert "error: there is no metric 'mapp'\nhint: " in told
     assert "error: there is no model folder" in told
 
 

@@ -21,22 +21,26 @@ def report(case: Any) -> ClassificationReport:
 
 def test_all_figures_are_png_files(random_case: Callable[..., Any], tmp_path: Path) -> None:
     files = write_plots(report(random_case()), tmp_path / "new", history=HISTORY)
-    assert [file.name for file in files] == ["confusion.png", "reliability.png", "per_class.png", "learning_curves.png"]
-    assert all(file.read_bytes().startswith(b"\x89PNG") and file.stat().st_size > 5000 for file in files)
+    names = ["confusion", "reliability", "per_class", "class_reliability", "roc", "precision_recall", "learning_curves"]
+    assert [file.name for file in files] == [*(f"{name}.png" for name in names), "report.html"]
+    assert all(file.read_bytes().startswith(b"\x89PNG") and file.stat().st_size > 5000 for file in files[:-1])
 
 
 @pytest.mark.parametrize("history", [{}, {"loss": []}])
 def test_without_a_history_there_are_no_learning_curves(
     random_case: Callable[..., Any], tmp_path: Path, history: Any
 ) -> None:
-    assert len(write_plots(report(random_case(20)), tmp_path, history=history)) == 3
+    assert "learning_curves.png" not in {
+        file.name for file in write_plots(report(random_case(20)), tmp_path, history=history)
+    }
 
 
 def test_the_figures_show_the_report_s_numbers(random_case: Callable[..., Any]) -> None:
     made = report(random_case(300, 4))
-    cells = [text.get_text() for text in confusion_figure(made).axes[0].texts]
-    assert sum(map(int, cells)) == 300
-    axes = class_figure(made).axes[0]
+    cells = [text.get_text().split("\n") for text in confusion_figure(made).axes[0].texts]
+    assert sum(int(count) for count, _ in cells) == 300
+    assert all(share.endswith("%") for _, share in cells)
+    axes = class_figure(made.per_class).axes[0]
     assert [text.get_text() for text in axes.get_yticklabels()] == ["c0", "c1", "c2", "c3"]
     widths = [bar.get_width() for bar in axes.patches]  # type: ignore[attr-defined]
     assert widths[4:8] == [figures.recall.value for figures in made.per_class.values()]
@@ -51,14 +55,14 @@ def test_learning_curves_pair_training_with_validation_and_mark_the_best_epoch()
 @pytest.mark.parametrize("labels", [["犬", "كلب"], ["a$b$", "x_{y}^2"], ["\u00e9" * 64, "b"]])
 def test_any_label_can_be_drawn(labels: list[str], tmp_path: Path) -> None:
     case = ([0, 1, 1], np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]]), labels, ["x", "y", "z"])
-    assert len(write_plots(report(case), tmp_path, history=None)) == 3
+    assert len(write_plots(report(case), tmp_path, history=None)) == 7
 
 
-@pytest.mark.parametrize(("samples", "classes"), [(1, 3), (200, 27)])
+@pytest.mark.parametrize(("samples", "classes"), [(1, 3), (300, 62)])
 def test_very_small_and_very_large_reports_can_be_drawn(
     random_case: Callable[..., Any], tmp_path: Path, samples: int, classes: int
 ) -> None:
-    assert len(write_plots(report(random_case(samples, classes, 1)), tmp_path, history={"loss": [1.0]})) == 4
+    assert len(write_plots(report(random_case(samples, classes, 1)), tmp_path, history={"loss": [1.0]})) == 8
 
 
 def test_threads_draw_at_once(random_case: Callable[..., Any], tmp_path: Path) -> None:

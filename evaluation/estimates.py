@@ -1,0 +1,162 @@
+"""Owns the 95% interval of a figure: from its resamples, honest where resampling says too little.
+
+A figure's standard error is the spread of its values over resampled groups (recordings, bursts, sites). The interval
+is symmetric on the scale on which the figure is nearly normal, with Student's quantile for the number of groups:
+
+- shares of 1 (accuracy, F1, AUC, …): log odds, so an interval never leaves [0, 1];
+- a detector's average precision: the same, but it looks better than it is where boxes are few, because at each recall
+  the best precision beyond it counts. The lower end starts from the value less twice the bias that resampling shows;
+- losses (log loss, Brier score): logarithm, the upper end moved out by the skewness of the resamples;
+- calibration errors: they look larger than they are, the more so the fewer the samples. The interval reaches from
+  the value less twice the bias that resampling shows to the value itself, widened by the error on both sides; with
+  few groups it begins at 0, and with fewer than 30 it still covers some 90% instead of 95%.
+
+Percentile and BCa intervals of the same resamples cover less: with 30 groups and a true accuracy of 0.94, percentile
+90%, BCa 92%, this one 97% (``tests/evaluation/test_coverage.py`` measures all three).
+
+Where no resample differs from the others, as when every answer is right, resampling would say [1, 1]. There the
+interval is that of Clopper and Pearson with each group counted as one trial.
+
+Source: Efron & Tibshirani (1993), "An Introduction to the Bootstrap", chapters 12 and 13; Hall (1992), "On the removal
+    of skewness by transformation"; Korn & Graubard (1998), "Confidence intervals for proportions with small expected
+    number of positive counts estimated from survey data"; Clopper & Pearson (1934).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["BASES", "COVERAGE", "FEW_GROUPS", "UNDEFINED", "Estimate", "Kind", "Support", "estimate"]
+
+COVERAGE = 0.95
+FEW_GROUPS = 10
+"""With fewer independent groups than this, an interval is marked as rough."""
+BASES = {
+    "resampled groups": "",
+    "few groups": "few groups: the interval is rough",
+    "exact on groups": "no resample differs: exact interval, each group one trial",
+}
+"""What an interval rests on, and what is said about it."""
+_NO_SPREAD = 1e-9
+
+Kind = Literal["share", "interpolated", "loss", "calibration"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A figure and its 95% interval.
+
+    Attributes:
+        value: None where it is undefined.
+        low, high: None where there are too few groups for an interval, or none that can be given.
+        basis: what the interval rests on, one of ``BASES``; None without an interval.
+    """
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    basis: str | None = None
+
+    def __str__(self) -> str:
+        if self.value is None:
+            return "undefined"
+        if self.low is None or self.high is None:
+            return f"{self.value:.3f}"
+        mark = {"few groups": "~", "exact on groups": "*"}.get(self.basis or "", "")
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]{mark}"
+
+
+UNDEFINED = Estimate(value=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """How many groups a figure rests on.
+
+    Attributes:
+        groups: groups that can change it.
+        free: degrees of freedom that are left for its spread; below 1 there is no interval.
+    """
+
+    groups: int
+    free: int
+
+    @classmethod
+    def of(cls, groups: int) -> Support:
+        """Of a figure over samples of ``groups`` groups."""
+        return cls(int(groups), int(groups) - 1)
+
+    @classmethod
+    def of_classes(cls, groups_by_class: NDArray[Any], groups: int) -> Support:
+        """Of a mean over classes, each of which is known by its own groups only.
+
+        Where every group holds one class, one degree is lost for each class; where groups hold all classes, one.
+        """
+        there = np.asarray(groups_by_class)[np.asarray(groups_by_class) > 0]
+        return cls(int(min(there.sum(), groups)), int(min((there - 1).sum(), groups - 1)))
+
+
+def estimate(value: float, resampled: NDArray[np.float64], support: Support, kind: Kind = "share") -> Estimate:
+    """A figure with its interval.
+
+    Args:
+        value: of the whole test part; NaN where undefined.
+    Input: resampled, float64 (r,), the figure in each resample; where it is undefined there (NaN) it is left out.
+    """
+    if math.isnan(value):
+        return UNDEFINED
+    defined = resampled[~np.isnan(resampled)]
+    if support.free < 1 or defined.size < 2:
+        return Estimate(value=float(value))
+    error = float(defined.std()) * math.sqrt(support.groups / support.free)
+    if error < _NO_SPREAD:
+        return _exact(value, support.groups, kind)
+    quantile, bias = _student(support.free), max(0.0, float(defined.mean()) - value)
+    if kind in ("share", "interpolated") and 0 < value < 1:
+        odds, reach = _logit(value), quantile * error / (value - value**2)
+        low, high = _expit(odds - reach), _expit(odds + reach)
+        low = max(0.0, low - 2 * bias) if kind == "interpolated" else low
+    elif kind == "loss" and value > 0:
+        further = quantile + max(0.0, _skewness(defined)) * (2 * quantile**2 + 1) / 6
+        low, high = value * math.exp(-quantile * error / value), value * math.exp(min(further * error / value, 700.0))
+    else:
+        low, high = max(0.0, value - 2 * bias - quantile * error), min(1.0, value + quantile * error)
+    basis = "few groups" if support.free + 1 < FEW_GROUPS else "resampled groups"
+    low = 0.0 if kind == "calibration" and basis == "few groups" else low
+    return Estimate(value=float(value), low=float(low), high=float(high), basis=basis)
+
+
+def _exact(value: float, groups: int, kind: Kind) -> Estimate:
+    if kind == "loss" or not 0 <= value <= 1:
+        return Estimate(value=float(value))
+    from scipy.stats import beta
+
+    right, tail = value * groups, (1 - COVERAGE) / 2
+    low = 0.0 if right <= 0 else float(beta.ppf(tail, right, groups - right + 1))
+    high = 1.0 if right >= groups else float(beta.ppf(1 - tail, right + 1, groups - right))
+    return Estimate(value=float(value), low=low, high=high, basis="exact on groups")
+
+
+def _skewness(values: NDArray[np.float64]) -> float:
+    return float((((values - values.mean()) / values.std()) ** 3).mean())
+
+
+def _student(free: int) -> float:
+    from scipy.special import stdtrit
+
+    return float(stdtrit(free, (1 + COVERAGE) / 2))
+
+
+def _logit(share: float) -> float:
+    return math.log(share) - math.log1p(-share)
+
+
+def _expit(odds: float) -> float:
+    return 1 / (1 + math.exp(-odds)) if odds > -700 else 0.0

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evaluation.bootstrap import MOST_POOLS, Groups, group_weights
+from evaluation.classification import evaluate_classification
+from evaluation.estimates import Estimate, Support, estimate
+from evaluation.report import ClassificationReport, report_lines
+
+
+def perfect(groups: int, each: int = 4) -> ClassificationReport:
+    truth = [n % 2 for n in range(groups) for _ in range(each)]
+    names = [f"g{n}" for n in range(groups) for _ in range(each)]
+    return evaluate_classification(truth, np.eye(2)[truth], ["fox", "owl"], names, bootstrap_samples=50)
+
+
+def test_a_perfect_model_is_not_certain_to_be_perfect() -> None:
+    few, many = perfect(20), perfect(200)
+    assert (few.accuracy.value, few.accuracy.high, few.accuracy.basis) == (1.0, 1.0, "exact on groups")
+    assert few.accuracy.low == pytest.approx(0.025 ** (1 / 20))  # Clopper and Pearson for 20 of 20
+    assert many.accuracy.low == pytest.approx(0.025 ** (1 / 200))
+    recall = few.per_class["fox"].recall
+    assert recall.low == pytest.approx(0.025 ** (1 / 10))  # ten of the groups hold a fox
+    assert any("* no resample differs" in line for line in report_lines(few))
+    assert not any(
+        figure.low == figure.high == 1.0
+        for report in (few, many)
+        for figure in (report.accuracy, report.macro_f1, report.macro_auc, report.map)
+    )
+
+
+def test_ten_clips_of_each_recording_make_a_perfect_model_no_surer() -> None:
+    assert perfect(20, 40).accuracy == perfect(20, 4).accuracy
+
+
+def test_always_wrong_mirrors_always_right() -> None:
+    right, wrong = (estimate(value, np.full(50, value), Support.of(12)) for value in (1.0, 0.0))
+    assert wrong.low == 0.0
+    assert wrong.high == pytest.approx(1 - (right.low or 0.0))
+
+
+def test_few_groups_are_marked_and_widen_the_interval() -> None:
+    resampled = np.random.default_rng(0).normal(0.8, 0.05, 1000)
+    few, many = estimate(0.8, resampled, Support.of(5)), estimate(0.8, resampled, Support.of(500))
+    assert (few.basis, many.basis) == ("few groups", "resampled groups")
+    assert str(few).endswith("~")
+    assert (few.high or 0) - (few.low or 0) > 1.5 * ((many.high or 0) - (many.low or 0))
+
+
+def test_means_over_classes_lose_a_degree_for_each_class_that_has_groups_of_its_own() -> None:
+    assert Support.of_classes(np.array([5, 5, 5]), 15) == Support(15, 12)
+    assert Support.of_classes(np.array([15, 15, 15]), 15) == Support(15, 14)
+    assert Support.of_classes(np.array([1, 1, 0]), 2).free == 0
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.floats(0, 1),
+    st.lists(st.floats(0, 1) | st.just(float("nan")), min_size=2, max_size=30),
+    st.integers(0, 40),
+    st.sampled_from(["share", "interpolated", "loss", "calibration"]),
+)
+def test_an_interval_holds_its_value_and_stays_where_figures_can_be(
+    value: float, resampled: list[float], groups: int, kind: str
+) -> None:
+    found = estimate(value, np.array(resampled), Support.of(groups), kind)  # type: ignore[arg-type]
+    assert found.value == value
+    assert (found.low is None) == (found.high is None) == (found.basis is None)
+    if found.low is not None and found.high is not None:
+        assert 0 <= found.low <= value <= found.high
+        assert found.high <= 1 or kind == "loss"
+        assert found.low < found.high
+
+
+def test_what_is_undefined_has_no_interval() -> None:
+    assert estimate(float("nan"), np.zeros(5), Support.of(9)) == Estimate(value=None)
+    assert estimate(0.5, np.full(5, np.nan), Support.of(9)) == Estimate(value=0.5)
+
+
+def test_more_groups_than_pools_are_dealt_out_evenly_and_give_the_same_interval() -> None:
+    rng = np.random.default_rng(0)
+    names = [f"g{n}" for n in range(3 * MOST_POOLS)]
+    groups = Groups(names, seed=1)
+    assert (len(groups), groups.pools) == (3 * MOST_POOLS, MOST_POOLS)
+    assert set(np.bincount(groups.pool)) == {3}
+    right = rng.random(len(names)) < 0.8
+    table = np.where(right[:, None], [0.9, 0.1], [0.1, 0.9])
+    found = evaluate_classification([0] * len(names), table, ["fox", "owl"], names, bootstrap_samples=1000).accuracy
+    assert found.low is not None
+    assert found.high is not None
+    wanted = 2 * 1.96 * np.sqrt(0.16 / len(names))
+    assert found.high - found.low == pytest.approx(wanted, rel=0.08)
+
+
+def test_weights_draw_as_many_groups_as_there_are() -> None:
+    drawn = np.concatenate(list(group_weights(7, 100, seed=3)))
+    assert drawn.shape == (100, 7)
+    assert (drawn.sum(axis=1) == 7).all()

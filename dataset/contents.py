@@ -6,13 +6,16 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from dataset.splitting import PARTS
-from dataset.versions import DatasetVersion, Entry
+from dataset.group_parts import group_names
+from dataset.ledger import PARTS
+from dataset.manifests import DatasetVersion
+from dataset.sequence import EntrySequence
 
 if TYPE_CHECKING:
+    from dataset.entries import Entry
     from ecosight.ports import BlobStore
 
-__all__ = ["Dataset"]
+__all__ = ["Dataset", "part_counts"]
 
 
 class Dataset:
@@ -30,7 +33,7 @@ class Dataset:
     def labels(self) -> tuple[str, ...]:
         return self.version.labels
 
-    def part(self, name: str) -> list[Entry]:
+    def part(self, name: str) -> Sequence[Entry]:
         """The entries of ``train``, ``val`` or ``test``."""
         return self.version.part(name)
 
@@ -40,21 +43,41 @@ class Dataset:
 
     def statistics(self) -> dict[str, Any]:
         """Samples and groups by part and class, and the bytes of all: a JSON object."""
-        entries = self.version.entries
+        groups, size_bytes = _groups_and_bytes(self.version.entries)
         return {
             "name": self.name,
             "version": str(self.version.ref),
-            "samples": len(entries),
-            "groups": len({entry.group for entry in entries}),
-            "size_bytes": sum(entry.size_bytes for entry in entries),
+            "samples": len(self.version.entries),
+            "groups": groups,
+            "size_bytes": size_bytes,
             "classes": dict(self.version.class_counts),
-            "parts": {part: _count(self.version.part(part)) for part in PARTS},
+            "parts": part_counts(self.version),
         }
 
 
+def part_counts(version: DatasetVersion) -> dict[str, dict[str, Any]]:
+    """Part -> how many samples and groups it has, and how many samples of each class."""
+    return {part: _count(version.part(part)) for part in PARTS}
+
+
 def _count(entries: Sequence[Entry]) -> dict[str, Any]:
+    if isinstance(entries, EntrySequence):
+        labels = Counter(
+            {row["values"]: row["counts"] for row in entries.table.column("label").value_counts().to_pylist()}
+        )
+    else:
+        labels = Counter(entry.label for entry in entries)
     return {
         "samples": len(entries),
-        "groups": len({entry.group for entry in entries}),
-        "classes": dict(sorted(Counter(entry.label for entry in entries).items())),
+        "groups": _groups_and_bytes(entries)[0],
+        "classes": dict(sorted(labels.items())),
     }
+
+
+def _groups_and_bytes(entries: Sequence[Entry]) -> tuple[int, int]:
+    if not isinstance(entries, EntrySequence):
+        return len({entry.group for entry in entries}), sum(entry.size_bytes for entry in entries)
+    import pyarrow.compute as pc
+
+    table = entries.table
+    return pc.count_distinct(group_names(table)).as_py(), pc.sum(table.column("size_bytes")).as_py() or 0

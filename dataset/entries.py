@@ -1,10 +1,14 @@
-"""Owns how the contents of a dataset version lie on disk: Parquet whose bytes depend on the contents alone."""
+"""Owns one entry of a dataset version, and how versions of format 1 lie on disk: one Parquet file for all entries.
+
+Newer versions are chunked (``dataset.chunks``); those that were made before stay readable for good.
+"""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 __all__ = ["Entry", "decode_entries", "decode_groups", "encode_entries", "encode_groups"]
@@ -19,6 +23,9 @@ class Entry:
         group: the recording, burst or site; all of a group are in one part.
         part: ``train``, ``val`` or ``test``.
         source: the file's name when it came in; for people.
+        captured_at: when the sensor took it; None in versions of format 1.
+        station: the place or sensor it came from; empty where that is not known.
+        annotators: how many people gave the label. labelled_at: when it was set.
     """
 
     sample_id: str
@@ -27,9 +34,13 @@ class Entry:
     part: str
     source: str
     size_bytes: int
+    captured_at: datetime | None = None
+    station: str = ""
+    annotators: int = 1
+    labelled_at: datetime | None = None
 
 
-_COLUMNS = tuple(field.name for field in fields(Entry))
+_COLUMNS = ("sample_id", "label", "group", "part", "source", "size_bytes")
 
 
 def encode_entries(entries: Iterable[Entry]) -> bytes:
@@ -72,6 +83,5 @@ def _read(data: bytes) -> dict[str, list[Any]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    # Without Arrow's threads: one that starts while the process ends takes it down with "terminate called".
     columns: dict[str, list[Any]] = pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False).to_pydict()
     return columns

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from dataset.versions import DatasetRepository
     from ecosight.ports import Progress
 
-__all__ = ["IngestReport", "ingest", "ingest_found"]
+__all__ = ["IngestReport", "Tally", "enter", "ingest", "ingest_found", "shown_path"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,13 +105,8 @@ def ingest_found(
     ratios: Mapping[str, float] | None = None,
 ) -> IngestReport:
     """``ingest`` for files that were found already. ``base``: paths in the report are relative to it."""
-    tally = _Tally(base)
-    # Closed at once when the work is stopped, so that no thread is left reading.
-    with progress.task("ingest", len(found), "files") as task, closing(_staged(found, intake)) as staged:
-        for each, future in staged:
-            tally.take(each, future, intake)
-            task.advance(1, **tally.figures())
-            progress.checkpoint()
+    tally = Tally(base)
+    enter(tally, found, intake, progress)
     version, created = repository.head(), False
     if tally.samples:
         version, created = repository.extend(tally.samples, message=message, ratios=ratios)
@@ -122,13 +117,23 @@ def ingest_found(
         duplicates=tally.duplicates,
         refused=tally.refused,
         conflicts=tally.conflicts,
-        skipped=[{"path": _shown(each.path, base), "reason": each.reason} for each in skipped],
+        skipped=[{"path": shown_path(each.path, base), "reason": each.reason} for each in skipped],
         class_counts=dict(version.class_counts) if version else {},
         unmatched=tally.unmatched,
     )
 
 
-class _Tally:
+def enter(tally: Tally, found: Sequence[Found], intake: Intake, progress: Progress) -> None:
+    """Read files in parallel and enter them one after the other, in their order."""
+    # Closed at once when the work is stopped, so that no thread is left reading.
+    with progress.task("ingest", len(found), "files") as task, closing(_staged(found, intake)) as staged:
+        for each, future in staged:
+            tally.take(each, future, intake)
+            task.advance(1, **tally.figures())
+            progress.checkpoint()
+
+
+class Tally:
     """Enters staged files one after the other, in the order of their paths, and counts what became of them.
 
     The order makes "the first label is kept" mean the same in every run.
@@ -142,7 +147,7 @@ class _Tally:
         self.conflicts: list[dict[str, Any]] = []
 
     def take(self, found: Found, staged: Future[Staged], intake: Intake) -> None:
-        path = _shown(found.path, self._base)
+        path = shown_path(found.path, self._base)
         try:
             receipt = intake.enter(staged.result(), origin="ingest")
         except Conflict as error:
@@ -189,7 +194,7 @@ def _stage(found: Found, intake: Intake) -> Staged:
     return intake.stage(data, label=found.label, source=found.path.name, group=found.group)
 
 
-def _shown(path: Path, base: Path) -> str:
+def shown_path(path: Path, base: Path) -> str:
     try:
         return path.relative_to(base).as_posix()
     except ValueError:

@@ -28,6 +28,7 @@ from ecosight.errors import InvalidInput
 from ecosight.progress import NullProgress
 
 if TYPE_CHECKING:
+    from dataset.guards import NearDuplicates
     from ecosight.ports import BlobStore, Modality, Progress, RefStore
     from ecosight.state.samples import SampleStore
 
@@ -164,7 +165,9 @@ class DatasetManager:
         return report
 
 
-def open_repository(config: Config, blobs: BlobStore, refs: RefStore) -> DatasetRepository:
+def open_repository(
+    config: Config, blobs: BlobStore, refs: RefStore, *, near_duplicates: NearDuplicates | None = None
+) -> DatasetRepository:
     """The dataset that a configuration names."""
     return DatasetRepository(
         blobs,
@@ -173,6 +176,7 @@ def open_repository(config: Config, blobs: BlobStore, refs: RefStore) -> Dataset
         ratios={str(part): share for part, share in config.dataset.splits.items()},
         seed=config.project.seed,
         clock=SystemClock(),
+        near_duplicates=near_duplicates,
     )
 
 
@@ -191,7 +195,7 @@ def open_part(config: Config, reference: str) -> tuple[list[Entry], BlobStore]:
     database = open_database(config.database_url)
     try:
         repository = open_repository(config, blobs, DatabaseRefs(database))
-        return repository.get(version or None).part(part or "test"), blobs
+        return list(repository.get(version or None).part(part or "test")), blobs
     finally:
         database.close()
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
-from dataset.covering import Need, cover
+from dataset.covering import cover
+from dataset.ledger import PARTS, Counts, Ledger, Standing
 from ecosight.errors import InvalidInput
-from ecosight.ids import content_digest
 
-__all__ = ["PARTS", "DatasetSplitter"]
-
-PARTS = ("train", "val", "test")
-_COVERAGE_ORDER = ("train", "test", "val")
-"""A class with one group is trained on; with two it is also tested; with three also validated."""
+__all__ = ["PARTS", "Counts", "DatasetSplitter", "Standing", "checked_ratios", "parse_ratios"]
 
 
 class DatasetSplitter:
@@ -30,12 +28,7 @@ class DatasetSplitter:
     """
 
     def __init__(self, ratios: Mapping[str, float], seed: int) -> None:
-        if set(ratios) != set(PARTS) or min(ratios.values()) <= 0 or abs(sum(ratios.values()) - 1) > 1e-6:
-            raise InvalidInput(
-                f"the split ratios {dict(ratios)} need train, val and test, each above 0, together 1",
-                hint="For example train 0.72, val 0.13, test 0.15.",
-            )
-        self.ratios = {part: float(ratios[part]) for part in PARTS}
+        self.ratios = checked_ratios(ratios)
         self.seed = seed
 
     def assign(self, groups: Mapping[str, Mapping[str, int]], fixed: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -51,84 +44,90 @@ class DatasetSplitter:
         kept = {group: part for group, part in (fixed or {}).items() if group in groups}
         if unknown := set(kept.values()) - set(PARTS):
             raise InvalidInput(f"there is no part {min(unknown)!r}", hint=f"Parts are {', '.join(PARTS)}.")
-        ledger = _Ledger(self.ratios, groups)
+        standing: dict[str, Counter[str]] = defaultdict(Counter)
+        standing_groups: Counter[str] = Counter()
         for group, part in kept.items():
-            ledger.place(group, part)
-        # Ordered by content, never by arrival: the same groups give the same split in any order.
-        free = sorted(set(groups) - set(kept), key=lambda group: (-ledger.size(group), self._rank(group), group))
-        for group, part in self._cover(ledger, free).items():
-            ledger.place(group, part)
-        for group in free:
-            if group not in ledger.parts:
-                ledger.place(group, ledger.neediest(group))
-        return {group: ledger.parts[group] for group in groups}
+            for label, count in groups[group].items():
+                standing[label][part] += count
+                standing_groups[label] += count > 0
+        free = {
+            group: tuple((label, count) for label, count in sorted(counts.items()) if count > 0)
+            for group, counts in groups.items()
+            if group not in kept
+        }
+        placed = self.place(free, standing, standing_groups)
+        return {group: kept.get(group) or placed[group] for group in groups}
 
-    def _cover(self, ledger: _Ledger, free: list[str]) -> dict[str, str]:
+    def place(
+        self, free: Mapping[str, Counts], standing: Standing, standing_groups: Mapping[str, int] | None = None
+    ) -> dict[str, str]:
+        """The part of every free group, where others have theirs; a million groups take some ten seconds.
+
+        Args:
+            free: group -> (label, samples) pairs, in order of the label.
+            standing: label -> part -> samples of the groups that have their part.
+            standing_groups: label -> how many groups those are, where it is known.
+        """
+        ledger = Ledger(self.ratios, free, standing, standing_groups)
+        order = self._order(free)
+        for group, part in self._cover(ledger, order).items():
+            ledger.place(group, part)
+        ledger.place_rest(group for group in order if group not in ledger.parts)
+        return ledger.parts
+
+    def _order(self, free: Mapping[str, Counts]) -> list[str]:
+        """Largest first, equals by a hash: by content, never by arrival. The same groups split alike in any order."""
+        import numpy as np
+
+        names = list(free)
+        if not names:
+            return []
+        begin = hashlib.sha256(f"{self.seed}\x1f".encode())
+        ranks = bytearray()
+        for name in names:
+            rank = begin.copy()
+            rank.update(name.encode())
+            ranks += rank.digest()
+        sizes = np.array([-sum(count for _, count in counts) for counts in free.values()], np.int64)
+        return [names[row] for row in np.lexsort((np.frombuffer(bytes(ranks), "S32"), sizes))]
+
+    def _cover(self, ledger: Ledger, order: list[str]) -> dict[str, str]:
         """Parts for the groups that bring a class into a part where it is missing.
 
         Classes with groups for all three parts come first; the rest take what is left to them.
         """
         covered: dict[str, str] = {}
         for least in (len(PARTS), 1):
-            left = [group for group in free if group not in covered]
-            needs = ledger.needs(left, covered, least)
-            covered |= cover(needs, {group: ledger.groups[group] for group in left}, ledger.distance)
+            needs = ledger.needs(covered, least)
+            if needs:
+                left = [group for group in order if group not in covered]
+                covered |= cover(needs, ledger.candidates(needs, left), ledger.distance)
         return covered
 
-    def _rank(self, group: str) -> str:
-        return content_digest(f"{self.seed}\x1f{group}".encode())
+
+def checked_ratios(ratios: Mapping[str, float]) -> dict[str, float]:
+    """The shares of train, val and test, in this order. Raises: InvalidInput: they are none."""
+    if set(ratios) != set(PARTS) or min(ratios.values()) <= 0 or abs(sum(ratios.values()) - 1) > 1e-6:
+        raise InvalidInput(
+            f"the split ratios {dict(ratios)} need train, val and test, each above 0, together 1",
+            hint="For example train 0.72, val 0.13, test 0.15.",
+        )
+    return {part: float(ratios[part]) for part in PARTS}
 
 
-class _Ledger:
-    """What was placed so far, against what each class should have in each part."""
+def parse_ratios(text: str) -> dict[str, float]:
+    """Shares as people write them: ``0.7,0.2,0.1``, ``70/20/10``, ``70% 20% 10%`` or ``train=0.7,val=0.2,test=0.1``.
 
-    def __init__(self, ratios: Mapping[str, float], groups: Mapping[str, Mapping[str, int]]) -> None:
-        self.groups = {group: {label: n for label, n in counts.items() if n > 0} for group, counts in groups.items()}
-        self.parts: dict[str, str] = {}
-        self._ratios = ratios
-        self._totals: Counter[str] = Counter()
-        self._group_counts: Counter[str] = Counter()
-        self._placed: dict[str, Counter[str]] = defaultdict(Counter)
-        for counts in self.groups.values():
-            self._totals.update(counts)
-            self._group_counts.update(counts.keys())
-
-    def size(self, group: str) -> int:
-        return sum(self.groups[group].values())
-
-    def place(self, group: str, part: str) -> None:
-        self.parts[group] = part
-        for label, count in self.groups[group].items():
-            self._placed[label][part] += count
-
-    def needs(self, free: Iterable[str], covered: Mapping[str, str], least: int) -> list[Need]:
-        """The (class, part) pairs that lack a sample, of classes with at least ``least`` groups in all.
-
-        A class asks for no more parts than it has free groups.
-        """
-        available = Counter(label for group in free for label in self.groups[group])
-        present = {(label, part) for label, placed in self._placed.items() for part, count in placed.items() if count}
-        present |= {(label, part) for group, part in covered.items() for label in self.groups[group]}
-        needs: list[Need] = []
-        for label in sorted(available):
-            if self._group_counts[label] >= least:
-                missing = [(label, part) for part in _COVERAGE_ORDER if (label, part) not in present]
-                needs += missing[: available[label]]
-        return needs
-
-    def distance(self, group: str, need: Need) -> float:
-        """How far the group alone is from what the class should have in that part."""
-        label, part = need
-        return abs(self.groups[group][label] - self._ratios[part] * self._totals[label])
-
-    def neediest(self, group: str) -> str:
-        """The part that the group brings closest to its targets; a rare class weighs as much as a common one."""
-
-        def gain(part: str) -> float:
-            total = 0.0
-            for label, count in sorted(self.groups[group].items()):
-                lacking = self._ratios[part] * self._totals[label] - self._placed[label][part]
-                total += count * lacking / self._totals[label] ** 2
-            return round(total, 12)
-
-        return max(PARTS, key=gain)  # the first of equals: train, then val, then test
+    Raises: InvalidInput: they are not three shares that make a whole.
+    """
+    words = [word for word in re.split(r"[,/;:\s]+", text.strip()) if word]
+    pairs = [word.rpartition("=") for word in words]
+    names = [name for name, _, _ in pairs if name] or list(PARTS)
+    try:
+        shares = [float(share.removesuffix("%")) for _, _, share in pairs]
+        found = dict(zip(names, shares, strict=True))
+    except ValueError as error:
+        raise InvalidInput(f"{text!r} is not three shares", hint="Such as 0.7,0.2,0.1 or 70/20/10.") from error
+    if abs(sum(shares) - 100) < 1e-6:
+        found = {name: share / 100 for name, share in found.items()}
+    return checked_ratios(found)

@@ -99,6 +99,30 @@ class TagBook:
         self._refs.compare_and_set(self._open, tag.after, name)
         return tag
 
+    def pin(self, name: str, *, description: str, splits: Mapping[str, float], version: str) -> NamedVersion:
+        """Name one version for good, and open nothing. Doing it again changes nothing.
+
+        Raises: InvalidInput: not a fit name. Conflict: the name is taken, for something else.
+        """
+        _check_name(name)
+        tag = NamedVersion(
+            name=name,
+            description=description,
+            splits=dict(splits),
+            created_at=self._clock.now(),
+            version=version,
+            after=None,
+        )
+        if not self._refs.compare_and_set(self._prefix + name, None, self._write(tag)):
+            there = self.get(name)
+            if there is None or there.version != version:
+                raise Conflict(
+                    f"the version {name!r} exists already, and stands for another one",
+                    hint="Choose a new name; a name never changes its meaning.",
+                )
+            return there
+        return tag
+
     def require_open(self, name: str) -> NamedVersion:
         """Raises: NotFound: there is no such tag. Conflict: a later one closed it."""
         tag = self.get(name)

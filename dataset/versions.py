@@ -1,75 +1,39 @@
-"""Owns dataset versions: immutable, each the child of one before it, found through one ref that moves atomically.
+"""Owns dataset versions: immutable, each the child of those before it, found through refs that move atomically.
 
-In the blob store lie the entries (Parquet), the parts of all groups ever assigned (Parquet), and the manifest
-(JSON) that names both by digest. Contents go first, then the manifest, then the ref ``dataset/NAME/head`` moves by
-compare-and-set. A crash leaves blobs that nobody refers to; a lost race is run again on the new head.
+In the blob store lie the rows (packs of Parquet and their indexes) and the manifest (JSON) that names them by digest.
+Contents go first, then the manifest, then the branch's ref moves by compare-and-set. A crash leaves blobs that nobody
+refers to; a lost race is run again on the new head.
 """
 
 from __future__ import annotations
 
-import json
-import re
-from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from dataset.entries import Entry, decode_entries, decode_groups, encode_entries, encode_groups
-from dataset.splitting import PARTS, DatasetSplitter
+from dataset.blob_files import FreshBlobs
+from dataset.branches import MAIN, BranchBook
+from dataset.changes import changes_from_samples, station_of
+from dataset.entries import Entry
+from dataset.guards import NearDuplicates, allowed, checked_overrides
+from dataset.history import ancestors
+from dataset.manifests import DatasetVersion, VersionSummary, summary_of
+from dataset.naming import VersionNames
+from dataset.settling import Settled, settle
+from dataset.snapshots import SnapshotStore
+from dataset.splitting import DatasetSplitter
 from dataset.tags import TagBook
 from ecosight.clock import iso
-from ecosight.errors import IntegrityError, InvalidInput, NotEnoughData, NotFound
-from ecosight.values import DatasetRef, Sample
+from ecosight.errors import NotEnoughData
+from ecosight.values import Sample
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from dataset.changes import StationOf
     from ecosight.ports import BlobStore, Clock, RefStore
 
 __all__ = ["DatasetRepository", "DatasetVersion", "Entry", "VersionSummary"]
-
-_FORMAT = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VersionSummary:
-    """A dataset version without its entries.
-
-    Attributes:
-        ref: name, number, and the digest of the manifest, which pins every byte of the version.
-        parent: digest of the version before it, or None.
-        class_counts: label -> samples. part_counts: part -> samples.
-        ratios, seed: what the splitter was asked for when this version was made.
-    """
-
-    ref: DatasetRef
-    parent: str | None
-    message: str
-    created_at: datetime
-    class_counts: Mapping[str, int]
-    part_counts: Mapping[str, int]
-    ratios: Mapping[str, float]
-    seed: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DatasetVersion(VersionSummary):
-    """One immutable dataset version; its entries are in order of the sample id."""
-
-    entries: tuple[Entry, ...]
-
-    def part(self, name: str) -> list[Entry]:
-        """The entries of ``train``, ``val`` or ``test``. Raises: NotFound: there is no such part."""
-        if name not in PARTS:
-            raise NotFound(f"a dataset has no part {name!r}", hint=f"Parts are {', '.join(PARTS)}.")
-        return [entry for entry in self.entries if entry.part == name]
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        return tuple(sorted(self.class_counts))
-
-    @property
-    def sample_ids(self) -> frozenset[str]:
-        return frozenset(entry.sample_id for entry in self.entries)
 
 
 class DatasetRepository:
@@ -78,190 +42,163 @@ class DatasetRepository:
     Args:
         name: names the dataset in its refs.
         ratios, seed: how groups that are new are split. Changing them never moves a group that has its part.
+        near_duplicates: tells which of the new samples nearly equal others; they are put on one side.
+        station: the place that a sample comes from.
     """
 
     def __init__(
-        self, blobs: BlobStore, refs: RefStore, *, name: str, ratios: Mapping[str, float], seed: int, clock: Clock
+        self,
+        blobs: BlobStore,
+        refs: RefStore,
+        *,
+        name: str,
+        ratios: Mapping[str, float],
+        seed: int,
+        clock: Clock,
+        near_duplicates: NearDuplicates | None = None,
+        station: StationOf = station_of,
     ) -> None:
         self.name = name
-        self._blobs, self._refs, self._clock = blobs, refs, clock
-        self._splitter = DatasetSplitter(ratios, seed)
-        self.tags = TagBook(blobs, refs, dataset=name, clock=clock)
+        # Whoever refers to a blob that was there already must make it young: a collector may be at work.
+        self.blobs: BlobStore = blobs if isinstance(blobs, FreshBlobs) else FreshBlobs(blobs)
+        self.refs, self.clock = refs, clock
+        self.splitter = DatasetSplitter(ratios, seed)
+        self.near_duplicates, self.station = near_duplicates, station
+        self.snapshots = SnapshotStore(self.blobs, name=name, clock=clock)
+        self.branches = BranchBook(refs, dataset=name)
+        self.tags = TagBook(self.blobs, refs, dataset=name, clock=clock)
+        self._names = VersionNames(self.snapshots, self.branches, self.tags)
 
     @property
     def ratios(self) -> Mapping[str, float]:
-        return self._splitter.ratios
+        return self.splitter.ratios
 
     @property
     def head_ref(self) -> str:
-        return f"dataset/{self.name}/head"
+        return self.branches.ref(MAIN)
 
-    def head(self) -> DatasetVersion | None:
+    def head(self, branch: str = MAIN) -> DatasetVersion | None:
         """The newest version; None before the first commit."""
-        digest = self._refs.get(self.head_ref)
-        return None if digest is None else self._load(digest)
+        digest = self.branches.get(branch)
+        return None if digest is None else self.snapshots.version(digest)
 
     def get(self, version: int | str | None = None) -> DatasetVersion:
         """One version.
 
         Args:
-            version: None for the newest; a number; ``v3``; ``NAME@v3``; a version's digest; or a tag.
+            version: None for the newest; a number; ``v3``; ``NAME@v3``; a version's digest, or its first eight
+                digits or more; a branch; a tag; ``night:v3`` for the third version of the branch night;
+                ``v3~2`` for two before it.
         Raises: NotFound: there is no such version. IntegrityError: its bytes were changed.
         """
-        return self._load(self.resolve(version))
+        return self.snapshots.version(self.resolve(version))
+
+    def summary(self, version: int | str | None = None) -> VersionSummary:
+        """A version without its entries; see ``get``."""
+        digest = self.resolve(version)
+        return VersionSummary(**summary_of(digest, self.snapshots.manifest(digest)))
 
     def resolve(self, version: int | str | None = None) -> str:
-        """The digest of a version, named as for ``get``."""
-        head = self._refs.get(self.head_ref)
-        if head is None:
-            raise NotFound(f"the dataset {self.name!r} has no version yet", hint="`ecosight ingest FOLDER` makes one.")
-        wanted = str(version if version is not None else "head").removeprefix(f"{self.name}@")
-        if wanted in ("head", "latest"):
-            return head
-        tag = self.tags.get(wanted)
-        if tag is not None and tag.version is not None:
-            return tag.version
-        number = re.fullmatch(r"v?(\d+)", wanted)
-        digest: str | None = head
-        while digest is not None:
-            manifest = self._manifest(digest)
-            if digest == wanted or (number and manifest["version"] == int(number[1])):
-                return digest
-            digest = manifest["parent"]
-        if tag is not None:
-            raise NotFound(f"{wanted!r} holds no samples yet", hint="Add some to it first.")
-        newest = self._manifest(head)["version"]
-        raise NotFound(
-            f"the dataset {self.name!r} has no version {version!r}",
-            hint=f"The newest is {self.name}@v{newest}; `ecosight dataset log` lists all.",
-        )
+        """The digest of a version, named as for ``get``. Raises: as ``get``. Conflict: it begins several digests."""
+        return self._names.resolve(version)
 
-    def log(self) -> list[VersionSummary]:
-        """All versions without their entries, newest first."""
-        found, digest = [], self._refs.get(self.head_ref)
-        while digest is not None:
-            manifest = self._manifest(digest)
-            found.append(VersionSummary(**_summary(digest, manifest)))
-            digest = manifest["parent"]
-        return found
+    def log(self, branch: str = MAIN) -> list[VersionSummary]:
+        """All versions that a branch grew from, without their entries, newest first."""
+        digest = self.branches.get(branch)
+        walk = ancestors([digest] if digest else [], self.snapshots.manifest)
+        return [VersionSummary(**summary_of(each, manifest)) for each, manifest in walk]
 
     def commit(self, samples: Iterable[Sample], *, message: str) -> DatasetVersion:
         """The version that holds the newest one's samples and these; see ``extend``."""
         return self.extend(samples, message=message)[0]
 
     def extend(
-        self, samples: Iterable[Sample], *, message: str, ratios: Mapping[str, float] | None = None
+        self,
+        samples: Iterable[Sample],
+        *,
+        message: str,
+        ratios: Mapping[str, float] | None = None,
+        branch: str = MAIN,
+        overrides: Mapping[str, str] | None = None,
     ) -> tuple[DatasetVersion, bool]:
         """Commit a version with the newest one's samples and these; or none, if that would be the same.
 
         Groups that ever had a part keep it. A sample that is there already keeps its group; its label
-        becomes the given one, in the new version only.
+        becomes the given one, in the new version only. Samples that were removed on purpose stay away.
 
         Args:
             samples: labelled; their bytes lie in the blob store.
             ratios: target shares for the groups that are new, if not those of the repository.
+            overrides: rule -> reason, where something may be on two sides; see ``dataset.guards``.
         Returns: the version, and whether it was made by this call.
         Raises: InvalidInput: a sample without a label. NotEnoughData: there is nothing at all to commit.
+            Refused: something would be on two sides.
         """
-        given = {sample.id: sample for sample in samples}
-        if unlabelled := [sample for sample in given.values() if sample.label is None]:
-            raise InvalidInput(f"{len(unlabelled)} samples have no label", hint="Only labelled samples are versioned.")
-        splitter = self._splitter if ratios is None else DatasetSplitter(ratios, self._splitter.seed)
+        changes = changes_from_samples(samples, station=self.station)
+        return self.commit_changes(changes, message=message, ratios=ratios, branch=branch, overrides=overrides)
+
+    def commit_changes(
+        self,
+        changes: pa.Table,
+        *,
+        message: str,
+        ratios: Mapping[str, float] | None = None,
+        branch: str = MAIN,
+        overrides: Mapping[str, str] | None = None,
+    ) -> tuple[DatasetVersion, bool]:
+        """``extend`` for any changes; see ``dataset.changes``. Raises: as ``extend``, and NotFound."""
+        given = checked_overrides(overrides)
+        splitter = self.splitter if ratios is None else DatasetSplitter(ratios, self.splitter.seed)
         while True:
-            expected = self._refs.get(self.head_ref)
-            head = None if expected is None else self._load(expected)
-            entries, groups = self._merge(expected, head, given, splitter)
-            if head is not None and entries == head.entries:
-                return head, False
-            if not entries:
+            expected = self.branches.get(branch)
+            settled = self.settled(expected, changes, splitter)
+            if expected is not None and not settled.changed:
+                return self.snapshots.version(expected), False
+            if len(settled.snapshot.entries) == 0:
                 raise NotEnoughData("there are no labelled samples to commit", hint="Ingest or upload some first.")
-            digest = self._write(head, entries, groups, message, splitter)
-            if self._refs.compare_and_set(self.head_ref, expected, digest):
-                return self._load(digest), True
+            parents = [] if expected is None else [expected]
+            digest = self.store(settled, parents=parents, message=message, given=given, splitter=splitter)
+            if self.branches.move(branch, expected, digest):
+                return self.snapshots.version(digest), True
             # Another writer was first: what it committed is part of the next try.
 
-    def _merge(
-        self,
-        digest: str | None,
-        head: DatasetVersion | None,
-        given: Mapping[str, Sample],
-        splitter: DatasetSplitter,
-    ) -> tuple[tuple[Entry, ...], dict[str, str]]:
-        """Entries of the union, in order of the sample id, and the part of every group ever assigned."""
-        old = {entry.sample_id: entry for entry in head.entries} if head else {}
-        fixed = decode_groups(self._blobs.get(self._manifest(digest)["groups"])) if digest else {}
-        rows = {id: (entry.label, entry.group, entry.source, entry.size_bytes) for id, entry in old.items()}
-        for id, sample in given.items():
-            group = old[id].group if id in old else sample.group
-            rows[id] = (str(sample.label), group, sample.source, sample.size_bytes)
-        counts: dict[str, Counter[str]] = {}
-        for label, group, _, _ in rows.values():
-            counts.setdefault(group, Counter())[label] += 1
-        parts = fixed | splitter.assign(counts, fixed)
-        entries = tuple(
-            Entry(sample_id=id, label=label, group=group, part=parts[group], source=source, size_bytes=size)
-            for id, (label, group, source, size) in sorted(rows.items())
+    def settled(self, base: str | None, changes: pa.Table, splitter: DatasetSplitter | None = None) -> Settled:
+        """What a commit of these changes on a version would hold. Writes nothing."""
+        return settle(
+            self.snapshots.load(base),
+            changes,
+            splitter=splitter or self.splitter,
+            now=self.clock.now(),
+            near_duplicates=self.near_duplicates,
         )
-        return entries, parts
 
-    def _write(
+    def store(
         self,
-        head: DatasetVersion | None,
-        entries: tuple[Entry, ...],
-        groups: Mapping[str, str],
+        settled: Settled,
+        *,
+        parents: list[str],
         message: str,
-        splitter: DatasetSplitter,
+        given: Mapping[str, str],
+        splitter: DatasetSplitter | None = None,
+        more: Mapping[str, Any] | None = None,
     ) -> str:
-        manifest = {
-            "format": _FORMAT,
-            "name": self.name,
-            "version": head.ref.version + 1 if head else 1,
-            "parent": head.ref.digest if head else None,
-            "message": message,
-            "created_at": iso(self._clock.now()),
-            "class_counts": _class_counts(entries),
-            "part_counts": _part_counts(entries),
-            "ratios": splitter.ratios,
-            "seed": splitter.seed,
-            "entries": self._blobs.put(encode_entries(entries)),
-            "groups": self._blobs.put(encode_groups(groups)),
-        }
-        return self._blobs.put(json.dumps(manifest, indent=1, sort_keys=True).encode())
-
-    def _load(self, digest: str) -> DatasetVersion:
-        manifest = self._manifest(digest)
-        entries = decode_entries(self._blobs.get(manifest["entries"]))
-        if _class_counts(entries) != manifest["class_counts"]:
-            raise IntegrityError(f"the dataset version {digest} does not hold what its manifest says")
-        return DatasetVersion(**_summary(digest, manifest), entries=entries)
-
-    def _manifest(self, digest: str) -> dict[str, Any]:
-        manifest: dict[str, Any] = json.loads(self._blobs.get(digest))
-        if manifest.get("format") != _FORMAT or manifest.get("name") != self.name:
-            raise IntegrityError(
-                f"{digest} is no version of the dataset {self.name!r} that this EcoSight can read",
-                hint="A newer EcoSight may have made it.",
-            )
-        return manifest
-
-
-def _summary(digest: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "ref": DatasetRef(name=manifest["name"], version=manifest["version"], digest=digest),
-        "parent": manifest["parent"],
-        "message": manifest["message"],
-        "created_at": datetime.fromisoformat(manifest["created_at"]),
-        "class_counts": manifest["class_counts"],
-        "part_counts": {part: manifest["part_counts"][part] for part in PARTS},
-        "ratios": {part: manifest["ratios"][part] for part in PARTS},
-        "seed": manifest["seed"],
-    }
-
-
-def _class_counts(entries: Iterable[Entry]) -> dict[str, int]:
-    return dict(sorted(Counter(entry.label for entry in entries).items()))
-
-
-def _part_counts(entries: Iterable[Entry]) -> dict[str, int]:
-    counts = Counter(entry.part for entry in entries)
-    return {part: counts[part] for part in PARTS}
+        """Write a version, and move no ref. Returns its digest. Raises: Refused: something is on two sides."""
+        chosen = splitter or self.splitter
+        number = 1 + max((self.snapshots.manifest(parent)["version"] for parent in parents), default=0)
+        overrides = allowed(
+            settled.violations,
+            before=settled.snapshot.overrides,
+            given=given,
+            number=number,
+            made_at=iso(self.clock.now()),
+            blobs=self.blobs,
+        )
+        return self.snapshots.write(
+            replace(settled.snapshot, overrides=overrides),
+            parents=parents,
+            number=number,
+            message=message,
+            ratios=chosen.ratios,
+            seed=chosen.seed,
+            more=more,
+        )

@@ -13,6 +13,7 @@ from ecosight.values import MediaInfo, ParityReport
 
 if TYPE_CHECKING:
     from modalities.sound.embedders import SoundEmbedder
+    from modalities.sound.fingerprint import SoundFingerprinter
     from modalities.sound.servable import SoundServable
 
 __all__ = ["SoundModality"]
@@ -54,6 +55,12 @@ class SoundModality:
                 made: SoundEmbedder = load_plugin("ecosight.embedders", self._config.sound.embedder)(self._config)
                 self._embedder = made
             return self._embedder
+
+    def fingerprinter(self) -> SoundFingerprinter:
+        """What finds copies of a recording (``ecosight.ports.Fingerprinter``)."""
+        from modalities.sound.fingerprint import SoundFingerprinter
+
+        return SoundFingerprinter(self._config.sound)
 
     def build_head(self, dimension: int, classes: int, *, seed: int, options: Mapping[str, Any]) -> Any:
         from modalities.sound.head import build_head

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.console import DryRun, JsonOutput, print_result, print_table, workbench
+from pipeline.console import DryRun, JsonOutput, print_result, workbench
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from dataset.ingest import IngestReport
-    from dataset.versions import DatasetVersion, VersionSummary
 
-dataset_app = typer.Typer(help="Look at dataset versions.", no_args_is_help=True)
+dataset_app = typer.Typer(
+    help="Versions of the dataset: made, compared, merged, laid out, moved.", no_args_is_help=True
+)
 
 
 def mount(app: typer.Typer) -> None:
     """Add these verbs to the command."""
+    from pipeline.commands import dataset_looks, dataset_moves, datasets  # noqa: F401 - they add their verbs to the group
+
     app.command()(ingest)
     app.command()(label)
     app.add_typer(dataset_app, name="dataset")
@@ -57,43 +60,7 @@ def ingest(
         progress=terminal_progress(),
         extensions=bench.modality.extensions,
     )
-    print_result(report.as_dict(), as_json=as_json, text=_report_lines(report))
-
-
-@dataset_app.command("log")
-def log(context: typer.Context, as_json: JsonOutput = False) -> None:
-    """List the versions, newest first."""
-    versions = workbench(context).datasets.log()
-    if as_json:
-        print_result([_summary(version) for version in versions], as_json=True)
-        return
-    if not versions:
-        print("no version yet; `ecosight ingest FOLDER` makes the first")
-        return
-    rows = [
-        (version.ref, f"{version.created_at:%Y-%m-%d %H:%M}", sum(version.class_counts.values()), version.message)
-        for version in versions
-    ]
-    print_table(("version", "made (UTC)", "samples", "message"), rows)
-
-
-@dataset_app.command("show")
-def show(
-    context: typer.Context,
-    version: Annotated[str, typer.Argument(help="A number, v3, main@v3, a tag or a digest; default: the newest.")] = "",
-    as_json: JsonOutput = False,
-) -> None:
-    """Show one version: parts, classes and groups."""
-    found = workbench(context).datasets.get(version or None)
-    if as_json:
-        print_result(_summary(found) | {"parts": _parts(found)}, as_json=True)
-        return
-    print(f"{found.ref}  {found.ref.digest[:12]}  {found.message}")
-    parts = _parts(found)
-    rows = [(name, *(parts[part]["classes"].get(name, 0) for part in parts)) for name in found.labels]
-    rows.append(("samples", *(parts[part]["samples"] for part in parts)))
-    rows.append(("groups", *(parts[part]["groups"] for part in parts)))
-    print_table(("class", *parts), rows)
+    print_result(report.as_dict(), as_json=as_json, text=report_lines(report))
 
 
 def label(
@@ -114,7 +81,8 @@ def label(
     print_result(report, as_json=as_json, text=text + [f"unknown prediction: {each}" for each in report["unknown"]])
 
 
-def _report_lines(report: IngestReport) -> list[str]:
+def report_lines(report: IngestReport) -> list[str]:
+    """What became of the files, for people."""
     lines = [
         f"accepted {report.accepted}, duplicates {report.duplicates}, refused {len(report.refused)}, "
         f"conflicts {len(report.conflicts)}, skipped {len(report.skipped)}",
@@ -131,30 +99,6 @@ def _report_lines(report: IngestReport) -> list[str]:
     if len(failed) > 20:
         lines.append(f"… and {len(failed) - 20} more; --json lists all")
     return lines
-
-
-def _summary(version: VersionSummary) -> dict[str, Any]:
-    return {
-        "name": version.ref.name,
-        "version": version.ref.version,
-        "digest": version.ref.digest,
-        "parent": version.parent,
-        "message": version.message,
-        "created_at": version.created_at.isoformat(),
-        "class_counts": dict(version.class_counts),
-        "part_counts": dict(version.part_counts),
-    }
-
-
-def _parts(version: DatasetVersion) -> dict[str, dict[str, Any]]:
-    parts = {}
-    for part in ("train", "val", "test"):
-        entries = version.part(part)
-        classes: dict[str, int] = {}
-        for entry in entries:
-            classes[entry.label] = classes.get(entry.label, 0) + 1
-        parts[part] = {"samples": len(entries), "groups": len({e.group for e in entries}), "classes": classes}
-    return parts
 
 
 def _counts(counts: Mapping[str, int]) -> str:

@@ -1,0 +1,75 @@
+"""Owns the lines that a dataset grows on: ``main``, and branches that people make beside it.
+
+``main`` is the ref ``dataset/NAME/head``, the others are ``dataset/NAME/branch/BRANCH``. Refs cannot be taken away, so
+a deleted branch points nowhere.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ecosight.errors import Conflict, InvalidInput, NotFound
+
+if TYPE_CHECKING:
+    from ecosight.ports import RefStore
+
+__all__ = ["MAIN", "NOWHERE", "BranchBook"]
+
+MAIN = "main"
+NOWHERE = "-"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}")
+_RESERVED = re.compile(r"v?\d+|head|latest|[0-9a-f]{64}")
+
+
+class BranchBook:
+    """The branches of one dataset. Thread-safe, and safe across processes."""
+
+    def __init__(self, refs: RefStore, *, dataset: str) -> None:
+        self._refs, self._dataset = refs, dataset
+
+    def ref(self, branch: str) -> str:
+        """The name of a branch's ref. Raises: InvalidInput: not a fit name."""
+        if branch == MAIN:
+            return f"dataset/{self._dataset}/head"
+        if not _NAME.fullmatch(branch) or _RESERVED.fullmatch(branch):
+            raise InvalidInput(
+                f"{branch[:80]!r} cannot name a branch", hint="Up to 64 letters, digits and _ . + -, such as night-set."
+            )
+        return f"dataset/{self._dataset}/branch/{branch}"
+
+    def get(self, branch: str) -> str | None:
+        """The digest of the newest version there; None where there is no such branch, or nothing on it yet."""
+        found = self._refs.get(self.ref(branch))
+        return None if found == NOWHERE else found
+
+    def move(self, branch: str, expected: str | None, new: str) -> bool:
+        """Let a branch grow to another version, if it is still where it was; a branch that is not there is made."""
+        name = self.ref(branch)
+        if self._refs.compare_and_set(name, expected, new):
+            return True
+        # A deleted one is made again. Nothing else points nowhere, so nobody's move is lost.
+        return expected is None and self._refs.compare_and_set(name, NOWHERE, new)
+
+    def create(self, branch: str, at: str) -> None:
+        """Raises: Conflict: there is a branch of that name elsewhere. Making it again changes nothing."""
+        if not self.move(branch, None, at) and self.get(branch) != at:
+            raise Conflict(f"there is a branch {branch!r} already", hint="Choose another name, or delete that one.")
+
+    def delete(self, branch: str) -> str:
+        """Returns: where it was. Raises: NotFound: there is none. Conflict: it is moving, or it is ``main``."""
+        at = self.get(branch)
+        if branch == MAIN:
+            raise Conflict("the branch 'main' cannot be deleted", hint="Training learns from it.")
+        if at is None:
+            raise NotFound(f"there is no branch {branch!r}", hint=f"Known: {', '.join(self.all())}.")
+        if not self._refs.compare_and_set(self.ref(branch), at, NOWHERE):
+            raise Conflict(f"the branch {branch!r} has just grown", hint="Look at it again.")
+        return at
+
+    def all(self) -> dict[str, str]:
+        """Branch -> digest of its newest version; ``main`` first, the others by name."""
+        prefix = f"dataset/{self._dataset}/branch/"
+        names = [MAIN, *(name.removeprefix(prefix) for name in self._refs.names(prefix))]
+        found = {name: self.get(name) for name in names}
+        return {name: digest for name, digest in found.items() if digest is not None}

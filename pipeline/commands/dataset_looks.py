@@ -1,0 +1,103 @@
+"""Verbs that look at versions: dataset log, show, stats, diff."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from pipeline.commands.data import dataset_app
+from pipeline.console import JsonOutput, print_result, print_table, workbench
+from pipeline.dataset_told import Branch, Version, names_of, override_lines, version_row
+
+
+def log(
+    context: typer.Context,
+    branch: Branch = "main",
+    limit: Annotated[int, typer.Option("--limit", "-n", help="Only so many, newest first; 0 for all.")] = 0,
+    as_json: JsonOutput = False,
+) -> None:
+    """List the versions, newest first."""
+    datasets = workbench(context).datasets
+    versions = datasets.log(branch)
+    names = names_of(datasets)
+    versions = versions[:limit] if limit else versions
+    if as_json:
+        rows = [version_row(each) | {"names": names.get(each.ref.digest, [])} for each in versions]
+        print_result(rows, as_json=True)
+        return
+    if not versions:
+        print("no version yet; `ecosight ingest FOLDER` makes the first")
+        return
+    table = []
+    for each in versions:
+        marks = names.get(each.ref.digest, []) + (["merge"] if len(each.parents) > 1 else [])
+        marks += ["override!"] if each.overrides else []
+        moment, samples = f"{each.created_at:%Y-%m-%d %H:%M}", sum(each.class_counts.values())
+        table.append((each.ref, each.ref.digest[:8], moment, samples, " ".join(marks), each.message))
+    print_table(("version", "digest", "made (UTC)", "samples", "", "message"), table)
+
+
+def show(context: typer.Context, version: Version = "", as_json: JsonOutput = False) -> None:
+    """Show one version: parts, classes and groups."""
+    from dataset.contents import part_counts
+
+    found = workbench(context).datasets.get(version or None)
+    parts = part_counts(found)
+    if as_json:
+        print_result(version_row(found) | {"parts": parts}, as_json=True)
+        return
+    print(f"{found.ref}  {found.ref.digest[:12]}  {found.message}")
+    rows = [(name, *(parts[part]["classes"].get(name, 0) for part in parts)) for name in found.labels]
+    rows.append(("samples", *(parts[part]["samples"] for part in parts)))
+    rows.append(("groups", *(parts[part]["groups"] for part in parts)))
+    print_table(("class", *parts), rows)
+    for line in override_lines(found):
+        print(line)
+
+
+def stats(context: typer.Context, version: Version = "", as_json: JsonOutput = False) -> None:
+    """Count samples, groups and bytes of a version."""
+    from dataset.contents import Dataset
+
+    bench = workbench(context)
+    found = bench.datasets.get(version or None)
+    told = Dataset(version or str(found.ref), found, bench.blobs).statistics()
+    text = [
+        f"{told['version']}: {told['samples']} samples, {told['groups']} groups, {told['size_bytes'] / 1e6:,.1f} MB"
+    ]
+    text += [f"  {label}: {many}" for label, many in told["classes"].items()]
+    print_result(told, as_json=as_json, text=text)
+
+
+def diff(
+    context: typer.Context,
+    before: Annotated[str, typer.Argument(help="The earlier version; default: the one before the newest.")] = "head~1",
+    after: Version = "",
+    limit: Annotated[int, typer.Option(help="At most so many samples of a kind.")] = 20,
+    as_json: JsonOutput = False,
+) -> None:
+    """Show which samples came and went between two versions, and whose label or part changed."""
+    from dataset.diffing import compare
+
+    datasets = workbench(context).datasets
+    one, two = datasets.resolve(before), datasets.resolve(after or None)
+    found = compare(datasets.snapshots.load(one).entries, datasets.snapshots.load(two).entries).as_dict(limit)
+    names = [str(datasets.summary(each).ref) for each in (one, two)]
+    if as_json:
+        print_result({"before": names[0], "after": names[1], **found}, as_json=True)
+        return
+    counts = ", ".join(f"{found[name]} {name}" for name in ("added", "removed", "relabelled", "moved"))
+    print(f"{names[0]} → {names[1]}: {counts}")
+    for label, row in found["classes"].items():
+        print(f"  {label}: +{row['gained']} -{row['lost']}")
+    for mark, kind in (("+", "added"), ("-", "removed")):
+        for row in found["samples"][kind]:
+            print(f"{mark} {row['sample_id'][:12]} {row['label']} ({row['part']}) {row['source']}")
+    for kind in ("relabelled", "moved"):
+        for row in found["samples"][kind]:
+            print(f"~ {row['sample_id'][:12]} {row['before']} → {row['after']}")
+
+
+for verb in (log, show, stats, diff):
+    dataset_app.command(verb.__name__)(verb)

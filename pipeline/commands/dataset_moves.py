@@ -1,0 +1,249 @@
+"""Verbs that move versions about: dataset checkout, merge, split, push, pull, gc, fsck."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.commands.data import dataset_app
+from pipeline.console import DryRun, JsonOutput, print_result, workbench
+from pipeline.dataset_told import (
+    Branch,
+    Copies,
+    Override,
+    Version,
+    needed_by_models,
+    override_lines,
+    read_overrides,
+    version_row,
+)
+
+Address = Annotated[str, typer.Argument(help="A folder, or s3://bucket/prefix?endpoint_url=…")]
+
+
+def checkout(
+    context: typer.Context,
+    version: Version = "",
+    folder: Annotated[Path | None, typer.Argument(help="Where to; default: dataset.versions_path/NAME.")] = None,
+    copy: Annotated[bool, typer.Option("--copy", help="Copies, also where links could be made.")] = False,
+    verify: Annotated[bool, typer.Option(help="Compare every file with its digest.")] = True,
+    force: Annotated[bool, typer.Option("--force", help="Also replace files that someone else wrote.")] = False,
+    dry_run: DryRun = False,
+    as_json: JsonOutput = False,
+) -> None:
+    """Lay a version out as files: PART/LABEL/NAME, and samples.csv."""
+    from dataset.checkout import checkout as lay_out
+    from ecosight.progress import terminal_progress
+
+    bench = workbench(context)
+    found = bench.datasets.get(version or None)
+    place = folder or (bench.config.dataset.versions_path or bench.config.root / "versions") / str(found.ref)
+    report = lay_out(
+        found, place, bench.blobs, terminal_progress(), copy=copy, verify=verify, force=force, dry_run=dry_run
+    )
+    done = "would write" if dry_run else "wrote"
+    text = f"{report.version} in {place}: {done} {report.written} ({report.linked} links), "
+    text += f"kept {report.kept}, removed {report.removed}"
+    print_result({"dry_run": dry_run, **report.as_dict()}, as_json=as_json, text=text)
+
+
+def merge(
+    context: typer.Context,
+    other: Annotated[str, typer.Argument(help="A branch, tag or version; or NAME@v3 of another dataset.")],
+    into: Annotated[str, typer.Option(help="The branch that takes it.")] = "main",
+    rule: Annotated[
+        list[str],
+        typer.Option("--rule", help="Who wins a label: ours, theirs, newest, most-annotators, keep; in order."),
+    ] = [],  # noqa: B006
+    conflicts: Annotated[Path | None, typer.Option(help="Write what nothing decides to this CSV.")] = None,
+    resolve: Annotated[Path | None, typer.Option(help="The same CSV with its column label filled in.")] = None,
+    message: Annotated[str, typer.Option("--message", "-m", help="Why.")] = "",
+    override: Override = [],  # noqa: B006
+    copies: Copies = True,
+    dry_run: DryRun = False,
+    as_json: JsonOutput = False,
+) -> int:
+    """Bring another line of versions into a branch, label by label."""
+    from dataset.conflicts import read_decisions, write_conflicts
+    from dataset.joining import merge as join
+    from ecosight.errors import Conflict, exit_code
+    from pipeline.near_copies import guard_against_copies
+
+    bench = workbench(context)
+    guard_against_copies(bench, branch=into, wanted=copies)
+    report = join(
+        bench.datasets,
+        other,
+        into=into,
+        rules=rule,
+        by_hand=read_decisions(resolve) if resolve else None,
+        message=message,
+        overrides=read_overrides(override),
+        dry_run=dry_run,
+    )
+    lines = [f"{report.outcome}: {report.added} added, {report.changed} changed, {report.removed} removed"]
+    if report.version:
+        lines[0] = f"{report.outcome} {report.version.ref}" + lines[0].removeprefix(report.outcome)
+    if report.moved_groups:
+        lines.append(f"{len(report.moved_groups)} groups that both sides had placed went where they were trained on")
+    left = report.unresolved
+    for each in left[:20]:
+        labels = " / ".join(label or "(removed)" for label in (each.base, each.ours, each.theirs))
+        lines.append(f"conflict {each.sample_id[:12]} {each.source}: {labels} (before / ours / theirs)")
+    if left:
+        lines.append(f"{len(left)} labels were changed on both sides; nothing was merged")
+        if conflicts is not None:
+            write_conflicts(left, conflicts)
+            lines.append(f"fill in the column label of {conflicts}, then --resolve {conflicts}")
+        else:
+            lines.append("choose with --rule newest, or write them to a file with --conflicts FILE")
+    print_result({"dry_run": dry_run, **report.as_dict()}, as_json=as_json, text=lines)
+    return exit_code(Conflict("")) if left else 0
+
+
+def split(
+    context: typer.Context,
+    into: Annotated[str, typer.Argument(help="The new branch.")],
+    version: Version = "",
+    by: Annotated[str, typer.Option(help="stratified, time or station.")] = "stratified",
+    ratios: Annotated[str | None, typer.Option(help="0.7,0.2,0.1 or 70/20/10.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Another draw.")] = None,
+    hold_out: Annotated[
+        list[str], typer.Option("--hold-out", metavar="PART=STATION,…", help="Stations that must be in a part.")
+    ] = [],  # noqa: B006
+    label: Annotated[list[str], typer.Option("--label", help="Only this class; may be given again.")] = [],  # noqa: B006
+    station_pattern: Annotated[str | None, typer.Option(help="Regular expression that finds it in the name.")] = None,
+    message: Annotated[str, typer.Option("--message", "-m", help="Why.")] = "",
+    override: Override = [],  # noqa: B006
+    copies: Copies = True,
+    dry_run: DryRun = False,
+    as_json: JsonOutput = False,
+) -> None:
+    """Begin a branch with another split, or with some of the classes."""
+    from dataset.ledger import PARTS
+    from dataset.resplitting import begin_set
+    from dataset.splitting import parse_ratios
+    from ecosight.errors import InvalidInput
+    from pipeline.near_copies import guard_against_copies
+
+    pairs = [each.partition("=") for each in hold_out]
+    if any(not stations for _, _, stations in pairs):
+        raise InvalidInput("--hold-out needs a part and stations", hint="Such as --hold-out test=north,creek.")
+    bench = workbench(context)
+    guard_against_copies(bench, branch=into, wanted=copies)
+    made, settled = begin_set(
+        bench.datasets,
+        into,
+        version=version or None,
+        by=by,
+        ratios=parse_ratios(ratios) if ratios else None,
+        seed=seed,
+        holdout={part: stations.split(",") for part, _, stations in pairs} or None,
+        labels=label,
+        station_pattern=station_pattern,
+        message=message,
+        overrides=read_overrides(override),
+        dry_run=dry_run,
+    )
+    standing = settled.snapshot.standing
+    counts = {part: sum(parts.get(part, 0) for parts in standing.values()) for part in PARTS}
+    result = {"dry_run": dry_run, "branch": into, "part_counts": counts, "scheme": dict(settled.snapshot.scheme)}
+    text = [f"{'would make' if dry_run else 'made'} {into}: " + ", ".join(f"{part} {n}" for part, n in counts.items())]
+    if made is not None:
+        result |= {"version": version_row(made)}
+        text += override_lines(made)
+    print_result(result, as_json=as_json, text=text)
+
+
+def push(
+    context: typer.Context,
+    remote: Address,
+    branch: Branch = "main",
+    dry_run: DryRun = False,
+    as_json: JsonOutput = False,
+) -> None:
+    """Send a branch and its tags to another store; only what is missing there."""
+    from dataset.remotes import open_remote
+    from dataset.transfer import push as send
+    from ecosight.progress import terminal_progress
+
+    bench = workbench(context)
+    report = send(bench.datasets, open_remote(remote), terminal_progress(), branch=branch, dry_run=dry_run)
+    done = "would push" if dry_run else "pushed"
+    text = (
+        f"{done} {report.branch}: {report.versions} versions, {report.blobs} blobs, {report.size_bytes / 1e6:,.1f} MB"
+    )
+    print_result({"dry_run": dry_run, **report.as_dict()}, as_json=as_json, text=text)
+
+
+def pull(
+    context: typer.Context,
+    remote: Address,
+    branch: Branch = "main",
+    dry_run: DryRun = False,
+    as_json: JsonOutput = False,
+) -> None:
+    """Fetch a branch and its tags from another store; only what is missing here."""
+    from dataset.remotes import open_remote
+    from dataset.transfer import pull as fetch
+    from ecosight.progress import terminal_progress
+
+    bench = workbench(context)
+    report = fetch(bench.datasets, open_remote(remote), terminal_progress(), branch=branch, dry_run=dry_run)
+    done = "would pull" if dry_run else "pulled"
+    text = [f"{done} {branch}: {report.versions} versions, {report.blobs} blobs, {report.size_bytes / 1e6:,.1f} MB"]
+    if report.diverged:
+        text.append(
+            f"both sides went on: `ecosight dataset merge {report.branch} --into {branch}` brings them together"
+        )
+    print_result({"dry_run": dry_run, **report.as_dict()}, as_json=as_json, text=text)
+
+
+def gc(
+    context: typer.Context,
+    grace: Annotated[float, typer.Option(help="Hours that a blob stays whatever it is.")] = 24.0,
+    dry_run: DryRun = False,
+    as_json: JsonOutput = False,
+) -> None:
+    """Delete stored bytes that no branch, tag, model, staged change or accepted sample needs."""
+    from dataset.collecting import collect
+    from ecosight.progress import terminal_progress
+
+    bench = workbench(context)
+    report = collect(
+        bench.blobs,
+        bench.refs,
+        needed=[lambda: needed_by_models(bench), lambda: [sample.id for sample in bench.samples.all()]],
+        clock=bench.clock,
+        progress=terminal_progress(),
+        grace_s=grace * 3600,
+        dry_run=dry_run,
+    )
+    done = "would delete" if dry_run else "deleted"
+    text = f"{done} {report.deleted} blobs, kept {report.kept} that are needed and {report.young} that are young"
+    print_result(report.as_dict(), as_json=as_json, text=text)
+
+
+def fsck(
+    context: typer.Context,
+    read_samples: Annotated[bool, typer.Option("--read-samples", help="Also read every sample's bytes.")] = False,
+    as_json: JsonOutput = False,
+) -> int:
+    """Examine the store: whole versions, no missing bytes, no group on two sides. Exit code 7 on a fault."""
+    from dataset.checking import check
+    from ecosight.errors import IntegrityError, exit_code
+    from ecosight.progress import terminal_progress
+
+    bench = workbench(context)
+    report = check(bench.blobs, bench.refs, terminal_progress(), read_samples=read_samples)
+    text = [f"{report.refs} refs, {report.versions} versions, {report.samples} samples: "]
+    text[0] += "all is well" if report.ok else f"{len(report.faults)} faults"
+    text += [f"{fault.where}: {fault.what}" for fault in report.faults]
+    print_result(report.as_dict(), as_json=as_json, text=text)
+    return 0 if report.ok else exit_code(IntegrityError(""))
+
+
+for verb in (checkout, merge, split, push, pull, gc, fsck):
+    dataset_app.command(verb.__name__)(verb)

@@ -1,0 +1,234 @@
+"""Verbs that make versions and names for them: dataset status, create, add, commit, branch, tag."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pipeline.commands.data import dataset_app, report_lines
+from pipeline.console import DryRun, JsonOutput, print_result, print_table, workbench
+from pipeline.dataset_told import Branch, Copies, Override, Version, override_lines, read_overrides, version_row
+
+
+def status(context: typer.Context, branch: Branch = "main", as_json: JsonOutput = False) -> None:
+    """Tell what is staged, which accepted samples no version holds yet, and what the newest version is."""
+    from dataset.staging import Stage
+    from dataset.unversioned import unversioned
+
+    bench = workbench(context)
+    datasets = bench.datasets
+    head = datasets.summary(datasets.branches.get(branch)) if datasets.branches.get(branch) else None
+    staged = Stage(datasets).counts(branch)
+    waiting = unversioned(datasets, bench.samples, branch)
+    result = {
+        "branch": branch,
+        "version": version_row(head) if head else None,
+        "staged": staged.as_dict(),
+        "unversioned": len(waiting),
+        "open": datasets.tags.opened(),
+    }
+    lines = [
+        f"{branch}: {head.ref}, {sum(head.class_counts.values())} samples" if head else f"{branch}: no version yet"
+    ]
+    lines.append(f"staged: {staged.added} new, {staged.changed} corrected, {staged.removed} removed")
+    lines.append(f"accepted, but in no version: {len(waiting)}" + (" (`commit --all` takes them)" if waiting else ""))
+    lines += override_lines(head) if head else []
+    print_result(result, as_json=as_json, text=lines)
+
+
+def create(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="Such as v1.1.0.")],
+    description: Annotated[str, typer.Option(help="What it is for.")] = "",
+    splits: Annotated[str | None, typer.Option(help="Shares of what is added: 0.7,0.2,0.1 or 70/20/10.")] = None,
+    dry_run: DryRun = False,
+    as_json: JsonOutput = False,
+) -> None:
+    """Name the newest version, and open the name: the next commits move it."""
+    from dataset.splitting import parse_ratios
+
+    datasets = workbench(context).datasets
+    ratios = parse_ratios(splits) if splits else dict(datasets.ratios)
+    at = datasets.branches.get("main")
+    if not dry_run:
+        at = datasets.tags.create(name, description=description, splits=ratios, version=at).version
+    result = {"dry_run": dry_run, "name": name, "splits": ratios, "version": at}
+    shares = ", ".join(f"{part} {share:g}" for part, share in ratios.items())
+    print_result(result, as_json=as_json, text=f"{'would create' if dry_run else 'version'} {name} ({shares})")
+
+
+def add(
+    context: typer.Context,
+    source: Annotated[
+        Path | None, typer.Argument(help="A folder with a folder per class, or a CSV: path,label.")
+    ] = None,
+    labels: Annotated[Path | None, typer.Option(help="Corrections: a CSV with sample_id,label.")] = None,
+    remove: Annotated[Path | None, typer.Option(help="What goes: a CSV with sample_id.")] = None,
+    relabel: Annotated[
+        bool, typer.Option("--relabel", help="Files that are known get the label they have now.")
+    ] = False,
+    branch: Branch = "main",
+    dry_run: DryRun = False,
+    as_json: JsonOutput = False,
+) -> None:
+    """Stage files, corrections and removals for the next commit."""
+    from dataset.adding import read_corrections, read_removals, stage_found
+    from dataset.reading import survey
+    from dataset.staging import Stage
+    from ecosight.errors import InvalidInput
+    from ecosight.progress import terminal_progress
+
+    if source is None and labels is None and remove is None:
+        raise InvalidInput("there is nothing to add", hint="Name a folder or a CSV, or give --labels or --remove.")
+    bench = workbench(context)
+    changes = [*([read_corrections(labels)] if labels else []), *([read_removals(remove)] if remove else [])]
+    found = survey(source, bench.modality.extensions) if source else None
+    result: dict[str, Any] = {"dry_run": dry_run, "rows": sum(map(len, changes))}
+    lines: list[str] = []
+    if dry_run:
+        result["files"] = len(found.found) if found else 0
+        lines.append(f"would stage {result['files']} files and {result['rows']} corrections or removals")
+        print_result(result, as_json=as_json, text=lines)
+        return
+    stage = Stage(bench.datasets)
+    if source is not None and found is not None:
+        report = stage_found(
+            found.found,
+            intake=bench.intake,
+            samples=bench.samples,
+            repository=bench.datasets,
+            stage=stage,
+            progress=terminal_progress(),
+            branch=branch,
+            skipped=found.skipped,
+            base=source if source.is_dir() else source.parent,
+            relabel=relabel,
+        )
+        result |= report.as_dict()
+        lines += [line for line in report_lines(report) if line != report.sentence]
+    for each in changes:
+        stage.add(each, branch)
+    counts = stage.counts(branch)
+    result |= {"staged": counts.as_dict(), "message": "staged; `ecosight dataset commit` makes a version of it"}
+    lines.append(f"staged: {counts.added} new, {counts.changed} corrected, {counts.removed} removed")
+    print_result(result, as_json=as_json, text=lines)
+
+
+def commit(
+    context: typer.Context,
+    message: Annotated[str, typer.Option("--message", "-m", help="Why this version is made.")] = "",
+    everything: Annotated[
+        bool, typer.Option("--all", "-a", help="Also every accepted sample, such as uploads.")
+    ] = False,
+    override: Override = [],  # noqa: B006
+    copies: Copies = True,
+    branch: Branch = "main",
+    dry_run: DryRun = False,
+    as_json: JsonOutput = False,
+) -> None:
+    """Make a version of what is staged."""
+    from dataset.changes import changes_from_samples
+    from dataset.staging import Stage
+    from dataset.unversioned import unversioned
+    from pipeline.near_copies import guard_against_copies
+
+    bench = workbench(context)
+    datasets, stage = bench.datasets, Stage(bench.datasets)
+    guard_against_copies(bench, branch=branch, wanted=copies)
+    waiting = unversioned(datasets, bench.samples, branch) if everything else []
+    also = changes_from_samples(waiting, station=datasets.station) if waiting else None
+    if dry_run:
+        counts = stage.counts(branch).as_dict() | {"unversioned": len(waiting)}
+        text = ", ".join(f"{name} {many}" for name, many in counts.items())
+        print_result({"dry_run": True, **counts}, as_json=as_json, text=f"would commit: {text}")
+        return
+    opened = datasets.tags.opened() if branch == "main" else None
+    tag = datasets.tags.get(opened) if opened else None
+    version, created = stage.commit(
+        message=message or (f"{tag.name}: {tag.description}" if tag else "commit"),
+        branch=branch,
+        overrides=read_overrides(override),
+        ratios=tag.splits if tag else None,
+        also=also,
+    )
+    if tag is not None:
+        datasets.tags.move(tag.name, version.ref.digest)
+    name = str(version.ref) if branch == "main" else f"{branch}:v{version.ref.version}"
+    lines = [f"{'made' if created else 'nothing new, the newest is'} {name}: {len(version.entries)} samples"]
+    result = version_row(version) | {"created": created}
+    print_result(result, as_json=as_json, text=lines + override_lines(version))
+
+
+def branch(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="The branch to make; none lists all.")] = "",
+    at: Annotated[str, typer.Option(help="The version that it begins with; default: the newest of main.")] = "",
+    delete: Annotated[
+        bool, typer.Option("--delete", help="Forget the branch; gc then takes what only it held.")
+    ] = False,
+    dry_run: DryRun = False,
+    as_json: JsonOutput = False,
+) -> None:
+    """List the branches, make one, or delete one."""
+    from ecosight.errors import NotFound
+
+    datasets = workbench(context).datasets
+    if name and delete:
+        digest = datasets.branches.get(name) or ""
+        if not digest:
+            raise NotFound(f"there is no branch {name!r}", hint=f"Known: {', '.join(datasets.branches.all())}.")
+        digest = digest if dry_run else datasets.branches.delete(name)
+        done = "would delete" if dry_run else "deleted"
+        lines = [f"{done} {name}", f"until gc runs, this brings it back: ecosight dataset branch {name} --at {digest}"]
+        print_result({"dry_run": dry_run, "deleted": name, "digest": digest}, as_json=as_json, text=lines)
+        return
+    if name:
+        digest = datasets.resolve(at or None)
+        datasets.branches.ref(name)
+        if not dry_run:
+            datasets.branches.create(name, digest)
+        text = f"{'would make' if dry_run else 'made'} the branch {name} at {datasets.summary(digest).ref}"
+        print_result({"dry_run": dry_run, "created": name, "digest": digest}, as_json=as_json, text=text)
+        return
+    all_of_them = {each: datasets.summary(digest) for each, digest in datasets.branches.all().items()}
+    if as_json:
+        print_result({each: version_row(found) for each, found in all_of_them.items()}, as_json=True)
+        return
+    rows = [(each, found.ref, found.ref.digest[:8], found.message) for each, found in all_of_them.items()]
+    print_table(("branch", "version", "digest", "message"), rows)
+
+
+def tag(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="The name to give; none lists all.")] = "",
+    version: Version = "",
+    description: Annotated[str, typer.Option(help="What it is for.")] = "",
+    dry_run: DryRun = False,
+    as_json: JsonOutput = False,
+) -> None:
+    """Name a version for good, or list the names."""
+    datasets = workbench(context).datasets
+    if name:
+        digest = datasets.resolve(version or None)
+        if not dry_run:
+            datasets.tags.pin(name, description=description, splits=datasets.ratios, version=digest)
+        text = f"{'would name' if dry_run else 'named'} {datasets.summary(digest).ref} {name}"
+        print_result({"dry_run": dry_run, "tag": name, "digest": digest}, as_json=as_json, text=text)
+        return
+    tags = datasets.tags.all()
+    opened = datasets.tags.opened()
+    if as_json:
+        rows = [
+            {"name": each.name, "version": each.version, "description": each.description, "open": each.name == opened}
+            for each in tags
+        ]
+        print_result(rows, as_json=True)
+        return
+    shown = [(t.name, (t.version or "-")[:8], "open" if t.name == opened else "", t.description) for t in tags]
+    print_table(("tag", "digest", "", "description"), shown)
+
+
+for verb in (status, create, add, commit, branch, tag):
+    dataset_app.command(verb.__name__)(verb)

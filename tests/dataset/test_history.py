@@ -1,0 +1,258 @@
+"""Older versions stay readable, versions are found by every name, and what is staged survives."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dataset_kit import id_of, in_memory, labels_of, parts_of, sample
+
+from dataset.adding import read_corrections, read_removals, stage_found
+from dataset.changes import changes_from_samples, relabelled, removed
+from dataset.diffing import compare
+from dataset.entries import Entry, encode_entries, encode_groups
+from dataset.joining import merge
+from dataset.reading import survey
+from dataset.staging import Stage
+from dataset.unversioned import unversioned
+from dataset.versions import DatasetRepository
+from ecosight.errors import Conflict, InvalidInput, NotEnoughData, NotFound
+from ecosight.progress import NullProgress
+
+Write = Callable[..., Path]
+
+
+def first_format(repository: DatasetRepository) -> list[Entry]:
+    """A version as EcoSight wrote them before chunks: one Parquet file for the entries, one for the groups."""
+    entries = [
+        Entry(
+            sample_id=id_of(f"s{n}"),
+            label="fox",
+            group="night" if n < 3 else id_of(f"s{n}"),
+            part="test" if n < 3 else "train",
+            source=f"s{n}.note",
+            size_bytes=n,
+        )
+        for n in range(6)
+    ]
+    manifest = {
+        "format": 1,
+        "name": "main",
+        "version": 1,
+        "parent": None,
+        "message": "old",
+        "created_at": "2026-01-01T00:00:00.000Z",
+        "class_counts": {"fox": 6},
+        "part_counts": {"train": 3, "val": 0, "test": 3},
+        "ratios": {"train": 0.72, "val": 0.13, "test": 0.15},
+        "seed": 7,
+        "entries": repository.blobs.put(encode_entries(entries)),
+        "groups": repository.blobs.put(encode_groups({entry.group: entry.part for entry in entries} | {"gone": "val"})),
+    }
+    digest = repository.blobs.put(json.dumps(manifest, indent=1, sort_keys=True).encode())
+    assert repository.refs.compare_and_set("dataset/main/head", None, digest)
+    return entries
+
+
+def test_versions_of_the_first_format_are_read_extended_compared_and_merged() -> None:
+    repository = in_memory()
+    entries = first_format(repository)
+    old = repository.get("v1")
+    assert old.entries == tuple(sorted(entries, key=lambda entry: entry.sample_id))
+    assert (old.parents, old.overrides, dict(old.scheme)) == ((), (), {"by": "stratified"})
+    same, created = repository.extend([sample("s9")], message="new")
+    assert created
+    assert same.parent == old.ref.digest
+    repository.extend([sample("t1", group="night"), sample("t2", group="gone")], message="groups keep their part")
+    parts = parts_of(repository)
+    assert (parts["s0"], parts["t1"], parts["t2"]) == ("test", "test", "val")
+    found = compare(
+        repository.snapshots.load(old.ref.digest).entries, repository.snapshots.load(same.ref.digest).entries
+    )
+    assert found.as_dict()["added"] == 1
+    assert found.as_dict()["moved"] == 0
+    repository.branches.create("old", old.ref.digest)
+    repository.commit_changes(relabelled({id_of("s1"): "owl"}), message="x", branch="old")
+    merge(repository, "old")
+    assert labels_of(repository)["s1"] == "owl"
+
+
+@pytest.fixture
+def repository() -> DatasetRepository:
+    made = in_memory()
+    for name in "abc":
+        made.extend([sample(name)], message=name)
+    made.branches.create("night", made.resolve("v1"))
+    made.extend([sample("n")], message="n", branch="night")
+    made.tags.pin("spring", description="", splits=made.ratios, version=made.resolve("v2"))
+    return made
+
+
+def test_a_version_is_found_by_every_name(repository: DatasetRepository) -> None:
+    v1, v2, v3 = (repository.resolve(f"v{n}") for n in (1, 2, 3))
+    night = repository.resolve("night")
+    names = {v1: ["v3~2", "night~1", "night:v1", v1[:8]], v2: ["spring", "main@v2", "head~1", v2], v3: ["main", "head"]}
+    names[night] = ["night:v2", "night:head", night[:12], "main@night"]
+    for digest, known in names.items():
+        assert [repository.resolve(name) for name in known] == [digest] * len(known)
+    for unknown in ("night:v3", "v3~5", "v1~1", "dusk", "dusk:v1", "f" * 12):
+        with pytest.raises(NotFound):
+            repository.resolve(unknown)
+
+
+def test_a_deleted_branch_is_gone_and_can_be_brought_back(repository: DatasetRepository) -> None:
+    night = repository.resolve("night")
+    repository.branches.create("night", night)
+    with pytest.raises(Conflict, match="a branch 'night' already"):
+        repository.branches.create("night", repository.resolve("v3"))
+    repository.branches.delete("night")
+    assert list(repository.branches.all()) == ["main"]
+    with pytest.raises(NotFound):
+        repository.resolve("night")
+    repository.branches.create("night", repository.resolve(night))
+    assert repository.resolve("night:v2") == night
+    with pytest.raises(Conflict, match="'main' cannot be deleted"):
+        repository.branches.delete("main")
+    with pytest.raises(NotFound, match="no branch 'dusk'"):
+        repository.branches.delete("dusk")
+
+
+@pytest.mark.parametrize("name", ["v3", "12", "head", "a/b", "", "f" * 64, "../x"])
+def test_names_that_mean_something_else_name_no_branch(repository: DatasetRepository, name: str) -> None:
+    with pytest.raises(InvalidInput):
+        repository.branches.create(name, repository.resolve())
+
+
+def test_a_pinned_tag_opens_nothing_and_never_moves(repository: DatasetRepository) -> None:
+    assert repository.tags.opened() is None
+    again = repository.tags.pin("spring", description="", splits=repository.ratios, version=repository.resolve("v2"))
+    assert again.version == repository.resolve("v2")
+    with pytest.raises(Conflict, match="stands for another one"):
+        repository.tags.pin("spring", description="", splits=repository.ratios, version=repository.resolve("v3"))
+
+
+def test_entries_are_a_sequence_that_is_read_when_it_is_needed(repository: DatasetRepository) -> None:
+    version = repository.get()
+    entries = list(version.entries)
+    assert version.entries[0] == entries[0]
+    assert version.entries[-1] == entries[-1]
+    assert list(version.entries[1:]) == entries[1:]
+    assert version.entries == entries
+    assert entries[0] in version.entries
+    assert version.entries == repository.get().entries
+    assert version.entries != repository.get("v1").entries
+    with pytest.raises(IndexError):
+        version.entries[3]
+    assert [part for entry in version.entries for part in [entry.part]] == [entry.part for entry in entries]
+
+
+# -- staging -----------------------------------------------------------------------------------------------
+
+
+def test_what_is_staged_is_committed_once(repository: DatasetRepository) -> None:
+    stage = Stage(repository)
+    with pytest.raises(NotEnoughData, match="nothing is staged"):
+        stage.commit(message="x")
+    stage.add(changes_from_samples([sample("d"), sample("e", "owl")]))
+    stage.add(relabelled({id_of("a"): "owl", id_of("d"): "owl"}))
+    stage.add(removed([id_of("b"), id_of("e")]))
+    assert stage.counts().as_dict() == {"added": 1, "changed": 1, "removed": 1}
+    version, created = Stage(repository).commit(message="all of it")
+    assert created
+    assert labels_of(repository) == {"a": "owl", "c": "fox", "d": "owl"}
+    assert len(stage.changes()) == 0
+    assert version.message == "all of it"
+
+
+def test_what_is_staged_meanwhile_stays_for_the_next_commit(repository: DatasetRepository) -> None:
+    stage = Stage(repository)
+    stage.add(changes_from_samples([sample("d")]))
+    real = repository.branches.move
+
+    def move(*arguments: Any) -> bool:
+        repository.branches.move = real  # type: ignore[method-assign]
+        Stage(repository).add(changes_from_samples([sample("e")]))
+        return real(*arguments)
+
+    repository.branches.move = move  # type: ignore[method-assign]
+    stage.commit(message="d")
+    assert "e" not in labels_of(repository)
+    assert stage.counts().as_dict() == {"added": 1, "changed": 0, "removed": 0}
+
+
+def test_what_was_removed_comes_back_only_when_it_is_added_again(repository: DatasetRepository) -> None:
+    repository.commit_changes(removed([id_of("a")]), message="noise")
+    version, created = repository.extend([sample("a")], message="every accepted sample")
+    assert not created
+    assert "a" not in labels_of(repository)
+    repository.commit_changes(changes_from_samples([sample("a")], explicit=True), message="it was none")
+    assert "a" in labels_of(repository)
+    assert version.ref.version == 4
+
+
+def test_a_label_for_a_sample_that_is_not_there_is_refused(repository: DatasetRepository) -> None:
+    with pytest.raises(NotFound, match="1 samples are not in the dataset"):
+        repository.commit_changes(relabelled({id_of("nobody"): "owl"}), message="x")
+
+
+def test_files_are_staged_and_known_files_are_relabelled_when_asked(project: Any, write_notes: Write) -> None:
+    def add(source: Path, **options: Any) -> Any:
+        return stage_found(
+            survey(source, {".note"}).found,
+            intake=project.intake,
+            samples=project.samples,
+            repository=project.repository,
+            stage=Stage(project.repository),
+            progress=NullProgress(),
+            base=source,
+            **options,
+        )
+
+    source = write_notes({"fox": ["1", "2", "3"]})
+    report = add(source)
+    assert (report.accepted, report.created, report.version) == (3, False, None)
+    assert len(unversioned(project.repository, project.samples)) == 3
+    Stage(project.repository).commit(message="first")
+    assert unversioned(project.repository, project.samples) == []
+    (source / "fox").rename(source / "owl")
+    assert len(add(source).conflicts) == 3
+    assert add(source, relabel=True).conflicts == []
+    Stage(project.repository).commit(message="they were owls")
+    assert project.repository.get().class_counts == {"owl": 3}
+
+
+def test_uploads_are_seen_as_unversioned_until_a_version_holds_them(project: Any) -> None:
+    accept = project.intake.accept
+    first = accept(b"note: one", label="fox", source="1", origin="upload").sample
+    project.repository.commit([first], message="first")
+    assert unversioned(project.repository, project.samples) == []
+    second = accept(b"note: two", label="fox", source="2", origin="upload").sample
+    assert unversioned(project.repository, project.samples) == [second]
+    project.repository.commit([second], message="second")
+    project.repository.commit_changes(removed([first.id]), message="noise")
+    assert unversioned(project.repository, project.samples) == []
+    with pytest.raises(NotEnoughData):
+        project.repository.commit_changes(removed([second.id]), message="nothing would be left")
+    project.repository.commit(project.samples.all(), message="all")
+    assert unversioned(project.repository, project.samples) == []
+
+
+def test_tables_of_corrections_are_told_what_is_wrong_with_them(tmp_path: Path) -> None:
+    file = tmp_path / "labels.csv"
+    file.write_text(f"sample_id,label,annotators\n{id_of('a')},owl,3\n")
+    assert read_corrections(file).to_pylist()[0]["annotators"] == 3
+    assert read_removals(file).to_pylist()[0]["action"] == "remove"
+    file.write_text(f"sample_id,label,annotators,part\n{id_of('a')},,1,\n{id_of('b')},x,many,\n{id_of('c')},x,1,dev\n")
+    with pytest.raises(InvalidInput, match=r"line 2: .*line 3: .*line 4: "):
+        read_corrections(file)
+    file.write_text("id,label\n")
+    with pytest.raises(InvalidInput, match="no column sample_id"):
+        read_corrections(file)
+    file.write_text("sample_id,label\nabc,fox\n")
+    with pytest.raises(InvalidInput, match="'abc' is no sample id"):
+        read_corrections(file)
+    with pytest.raises(NotFound):
+        read_removals(tmp_path / "nowhere.csv")

@@ -1,0 +1,114 @@
+"""`ecosight dataset …` as a user types it: a folder becomes versions, which branch, merge and travel."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pytest
+from project_kit import Project, write_clips
+
+CHANGING = ("create", "add", "commit", "branch", "tag", "checkout", "merge", "split", "push", "pull", "gc")
+LOOKING = ("status", "log", "show", "stats", "diff", "fsck")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    write_clips(tmp_path / "clips", each=4)
+    (tmp_path / "config.yaml").write_text("project: {name: kit}\n", "utf-8")
+    return Project(tmp_path)
+
+
+def dataset(project: Project, *arguments: str, expect: int = 0) -> Any:
+    return project.run("dataset", *arguments, expect=expect)
+
+
+def corrections(project: Project, name: str, labels: dict[str, str]) -> str:
+    with (project.folder / name).open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("sample_id", "label"))
+        writer.writerows(labels.items())
+    return name
+
+
+def test_a_folder_becomes_versions_that_branch_merge_and_travel(project: Project) -> None:
+    commit = ("commit", "--no-copies", "-m")
+    assert dataset(project, "create", "v1.0.0", "--splits", "70/20/10")["splits"]["train"] == 0.7
+    assert dataset(project, "add", "clips", "--dry-run")["files"] == 12
+    assert dataset(project, "add", "clips")["staged"] == {"added": 12, "changed": 0, "removed": 0}
+    assert dataset(project, "status")["unversioned"] == 12
+    first = dataset(project, *commit, "first")
+    assert (first["version"], first["created"]) == (1, True)
+    state = dataset(project, "status")
+    assert (state["unversioned"], state["staged"]["added"], state["open"]) == (0, 0, "v1.0.0")
+    assert dataset(project, *commit, "again", expect=10)["error"]["code"] == "not_enough_data"
+
+    report = dataset(project, "checkout", "v1.0.0", "out")
+    assert (report["written"], report["linked"]) == (13, 12)
+    with (project.folder / "out" / "samples.csv").open() as file:
+        ids = [row["sample_id"] for row in csv.DictReader(file)]
+    (project.folder / "out" / "samples.csv").write_text("mine")
+    assert dataset(project, "checkout", "v1", "out", expect=5)["error"]["code"] == "conflict"
+
+    dataset(project, "branch", "night")
+    dataset(project, "add", "--labels", corrections(project, "a.csv", {ids[0]: "hum", ids[1]: "hum"}))
+    dataset(project, *commit, "hums")
+    dataset(project, "add", "--branch", "night", "--labels", corrections(project, "b.csv", {ids[0]: "buzz"}))
+    dataset(project, "commit", "--no-copies", "--branch", "night", "-m", "buzz")
+    assert dataset(project, "diff", "v1", "v2")["relabelled"] == 2
+    merged = dataset(project, "merge", "night", "--no-copies", "--conflicts", "conflicts.csv", expect=5)
+    assert (merged["outcome"], len(merged["conflicts"])) == ("conflicts", 1)
+    text = (project.folder / "conflicts.csv").read_text()
+    (project.folder / "conflicts.csv").write_text(text.rstrip("\r\n") + "buzz\r\n")
+    assert dataset(project, "merge", "night", "--no-copies", "--resolve", "conflicts.csv")["outcome"] == "merged"
+    shown = dataset(project, "show")
+    assert (shown["version"], shown["class_counts"]["buzz"], shown["class_counts"]["hum"]) == (3, 1, 1)
+    assert [row["version"] for row in dataset(project, "log")] == [3, 2, 2, 1]
+
+    dataset(project, "tag", "spring", "v2")
+    assert dataset(project, "push", "store")["versions"] == 4
+    assert dataset(project, "push", "store")["blobs"] == 0
+    assert dataset(project, "fsck", "--read-samples")["ok"] is True
+    other = Project(project.folder / "other")
+    other.folder.mkdir()
+    assert other.run("dataset", "pull", "../store")["moved"] is True
+    assert other.run("dataset", "show")["digest"] == shown["digest"]
+    assert other.run("dataset", "stats", "spring")["samples"] == 12
+
+
+def test_what_is_broken_on_purpose_is_shown_and_what_is_gone_is_found(project: Project) -> None:
+    dataset(project, "add", "clips")
+    dataset(project, "commit", "--no-copies")
+    dataset(project, "checkout", "v1", "out")
+    with (project.folder / "out" / "samples.csv").open() as file:
+        row = next(row for row in csv.DictReader(file) if row["part"] == "train")
+    (project.folder / "c.csv").write_text(f"sample_id,label,part\n{row['sample_id']},{row['label']},test\n")
+    dataset(project, "add", "--labels", "c.csv")
+    refused = dataset(project, "commit", "--no-copies", expect=8)
+    assert refused["error"]["context"]["rule"] == "group"
+    made = dataset(project, "commit", "--no-copies", "--override", "group=the official split")
+    assert made["overrides"] == [{"name": "group", "reason": "the official split", "version": 2, "count": 1}]
+    process = project.start("dataset", "status")
+    assert "override of group since v2: 1 on two sides, because: the official split" in process.communicate()[0]
+
+    before = dataset(project, "gc", "--grace", "0", "--dry-run")
+    assert before["dry_run"] is True
+    assert dataset(project, "gc", "--grace", "0")["deleted"] == before["deleted"]
+    assert dataset(project, "fsck")["ok"] is True
+    blob = project.folder / "ecosight_data" / "blobs" / row["sample_id"][:2] / row["sample_id"]
+    blob.unlink()
+    report = dataset(project, "fsck", expect=7)
+    assert [fault["where"] for fault in report["faults"]] == [row["sample_id"]]
+
+
+@pytest.mark.parametrize("verb", [*CHANGING, *LOOKING])
+def test_every_verb_explains_itself(verb: str, tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from pipeline.cli import app
+
+    told = CliRunner().invoke(app, ["dataset", verb, "--help"])
+    assert told.exit_code == 0
+    assert "--json" in told.output
+    assert ("--dry-run" in told.output) == (verb in CHANGING)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from ecosight.errors import EcosightError, InputError, IntegrityError, InvalidInput, NotEnoughData, NotFound
-from evaluation.classification import evaluate_classification, part_digest
+from evaluation.facts import facts_of
+from evaluation.predictions import Predictions
 from evaluation.report import ClassificationReport
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from ecosight.ports import BlobStore, Progress, Servable
 
-__all__ = ["TestEntry", "measure", "predict_entries"]
+__all__ = ["TestEntry", "answer", "measure", "predict_entries"]
 
 BATCH = 32
 
@@ -50,24 +51,38 @@ def measure(
 
     Raises: NotEnoughData: no entries. InputError, NotFound, IntegrityError: a sample cannot be read; it is named.
     """
+    answered = answer(servable, entries, blobs, progress)
+    return answered.report(bootstrap_samples=bootstrap_samples, seed=seed)
+
+
+def answer(
+    servable: Servable,
+    entries: Sequence[TestEntry],
+    blobs: BlobStore,
+    progress: Progress,
+    *,
+    model: str = "",
+    more_facts: Mapping[str, Mapping[str, str]] | None = None,
+) -> Predictions:
+    """Ask a model about labelled samples.
+
+    Args:
+        model: its name for people.
+        more_facts: see ``facts_of``.
+    Raises: NotEnoughData: no entries. InputError, NotFound, IntegrityError: a sample cannot be read; it is named.
+    """
     if not entries:
         raise NotEnoughData("the test part has no samples", hint="Ingest more recordings, of at least three groups.")
-    ordered = sorted(entries, key=lambda entry: entry.sample_id)  # the same figures in whatever order they came
-    labels = sorted({*servable.labels, *(entry.label for entry in ordered)})
-    column = {label: index for index, label in enumerate(labels)}
-    answers = predict_entries(servable, ordered, blobs, progress)
-    probabilities = np.zeros((len(ordered), len(labels)))
-    probabilities[:, [column[label] for label in servable.labels]] = answers
-    return evaluate_classification(
-        [column[entry.label] for entry in ordered],
-        probabilities,
-        labels,
-        [entry.group for entry in ordered],
-        bootstrap_samples=bootstrap_samples,
-        seed=seed,
+    return Predictions.of(
+        sample_ids=[entry.sample_id for entry in entries],
+        labels=[entry.label for entry in entries],
+        groups=[entry.group for entry in entries],
+        sources=[str(getattr(entry, "source", "")) for entry in entries],
+        answers=predict_entries(servable, entries, blobs, progress),
         known_labels=servable.labels,
-        test_digest=part_digest(*zip(*((e.sample_id, e.label, e.group) for e in ordered), strict=True)),
         model_digest=servable.digest,
+        facts=facts_of(entries, more_facts),
+        model=model,
     )
 
 

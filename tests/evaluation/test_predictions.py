@@ -1,0 +1,74 @@
+"""What a model answered, beside the truth and what else is known of the samples."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from dataset.entries import Entry
+from ecosight.errors import InvalidInput
+from evaluation.facts import facts_of
+from evaluation.predictions import Predictions
+
+
+def entry(name: str, label: str, **more: object) -> Entry:
+    known = {"group": name, "part": "test", "source": f"{name}.wav", "size_bytes": 1, **more}
+    return Entry(sample_id=name, label=label, **known)  # type: ignore[arg-type]
+
+
+def predictions(order: list[int]) -> Predictions:
+    ids, labels = ["a", "b", "c"], ["owl", "fox", "toad"]
+    answers = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
+    return Predictions.of(
+        sample_ids=[ids[i] for i in order],
+        labels=[labels[i] for i in order],
+        groups=[ids[i] for i in order],
+        sources=["" for _ in order],
+        answers=answers[order],
+        known_labels=["owl", "fox"],
+        model_digest="m",
+        facts={"hour": [f"0{i}" for i in order]},
+    )
+
+
+def test_answers_are_put_beside_the_truth_whatever_the_order_of_the_samples() -> None:
+    told = predictions([0, 1, 2])
+    assert told.labels == ("fox", "owl", "toad")
+    assert told.correct.tolist() == [True, True, False]  # toad is not known to the model
+    assert told.probabilities[:, 2].tolist() == [0, 0, 0]
+    again = predictions([2, 0, 1])
+    assert again.sample_ids == told.sample_ids == ("a", "b", "c")
+    assert again.facts == told.facts == {"hour": ("00", "01", "02")}
+    assert again.test_digest == told.test_digest
+    assert (again.probabilities == told.probabilities).all()
+    report = told.report(bootstrap_samples=100, seed=1)
+    assert report.accuracy.value == pytest.approx(2 / 3)
+
+
+def test_answers_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(InvalidInput, match="do not fit 1 samples"):
+        Predictions.of(
+            sample_ids=["a"],
+            labels=["owl"],
+            groups=["a"],
+            sources=[""],
+            answers=np.ones((1, 2)),
+            known_labels=["owl"],
+            model_digest="m",
+        )
+
+
+def test_facts_are_told_where_they_are_known_and_left_out_where_nothing_is() -> None:
+    night = datetime(2026, 1, 31, 23, 5, tzinfo=UTC)
+    entries = [entry("a", "owl", captured_at=night, station="north"), entry("b", "fox")]
+    facts = facts_of(entries, {"quality": {"b": "clipped"}, "unknown": {}})
+    assert facts == {
+        "station": ("north", ""),
+        "hour": ("23", ""),
+        "month": ("01", ""),
+        "season": ("winter", ""),
+        "annotators": ("1", "1"),
+        "quality": ("", "clipped"),
+    }

@@ -42,7 +42,8 @@ class Endings:
         routing = self._steering.current()
         if routing is None or routing.arms[0].model != model:
             why = f"{model} gets ready to lead"
-            routing = self._steering.move(routing, plan.planned(rollout, strategy), fence, why=why)
+            wanted = plan.planned(rollout, strategy) if plan.has_arms(routing, rollout) else plan.straight(rollout)
+            routing = self._steering.move(routing, wanted, fence, why=why)
             servers = self._servers.live(self._clock.now())
             if any(server.loaded.get(model.digest) == "failed" for server in servers):
                 why = f"{model} cannot be loaded as champion"

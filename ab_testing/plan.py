@@ -20,10 +20,12 @@ __all__ = [
     "after_promotion",
     "at_most",
     "candidate_percent",
+    "has_arms",
     "is_in_force",
     "next_routing",
     "planned",
     "steady",
+    "straight",
 ]
 
 WITHHELD_STAGE = 10_000
@@ -51,6 +53,20 @@ def planned(rollout: Rollout, strategy: Strategy) -> Plan:
         arms, stage = _without_clients(arms), WITHHELD_STAGE + stage
     standby = tuple(rollout.candidates.values()) if rollout.state == "promoting" else ()
     return Plan(arms=arms, rollout_id=rollout.id, salt=rollout.id, stage=stage, standby=standby)
+
+
+def straight(rollout: Rollout) -> Plan:
+    """The champion answers while every server loads the candidate beside it: no processes of the candidate's own for
+    the moment until it leads."""
+    standby = tuple(rollout.candidates.values())
+    return Plan(arms=(_alone(rollout.champion),), rollout_id=rollout.id, salt=rollout.id, standby=standby)
+
+
+def has_arms(routing: Routing | None, rollout: Rollout) -> bool:
+    """Whether candidates of the rollout have processes of their own by now."""
+    return routing is not None and any(
+        arm.model == rollout.candidates.get(arm.name) and routing.rollout_id == rollout.id for arm in routing.arms
+    )
 
 
 def after_promotion(rollout: Rollout) -> Plan:

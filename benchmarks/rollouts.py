@@ -91,12 +91,13 @@ def _swaps(site: Site, times: int) -> dict[str, Any]:
 
 def _equal(site: Site, times: int) -> dict[str, Any]:
     """Canaries of the champion against itself: whatever takes one back errs."""
+    policy = {**QUICK, "steps": [10, 50, 100]}
     outcomes: Counter[str] = Counter()
     took, reasons = [], []
     with site.load() as rows:
         for _ in range(times):
             began = time.time()
-            body = {"candidate": "champion", "strategy": "canary", "policy": QUICK}
+            body = {"candidate": "champion", "strategy": "canary", "policy": policy}
             rollout = site.post("/rollouts", body)["rollout"]["id"]
             ended = site.wait(rollout, "promoted", "rolled_back", "paused", timeout_s=300)
             outcomes[ended["state"]] += 1

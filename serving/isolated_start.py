@@ -12,14 +12,13 @@ Imported by nobody, and importing nothing large before it is in that thread.
 
 import contextlib
 import ctypes
-import os
 import signal
 import sys
 import threading
 import time
 
-NICENESS = 5
-"""A third of the usual share of a busy processor: a start takes thrice as long there, and clients hardly notice."""
+from serving.urgency import NICENESS, yield_to_others
+
 PR_SET_PDEATHSIG = 1
 
 
@@ -31,8 +30,7 @@ def _die_with_parent() -> None:
 def _import(names: list[str]) -> None:
     from importlib import import_module
 
-    if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+    yield_to_others()
     for name in names:
         import_module(name)
 

@@ -21,6 +21,7 @@ from ecosight.logs import get_logger
 from ecosight.ports import Clock, Modality, ModelSource
 from ecosight.values import ModelRef
 from serving.loaded_model import LoadedModel, ModelLease
+from serving.urgency import GentleWork
 
 __all__ = ["ModelHolder"]
 
@@ -90,6 +91,7 @@ class ModelHolder:
         self._current: LoadedModel | None = None
         self._fault: SwapFault | None = None
         self._wish = _Wish()
+        self._gently = True
         self._standby: dict[ModelRef, LoadedModel] = {}
         self._standby_faults: dict[ModelRef, SwapFault] = {}
         self._stop, self._looked, self._nudged = threading.Event(), threading.Event(), threading.Event()
@@ -216,6 +218,16 @@ class ModelHolder:
         self._on_swap(new)
 
     def _load(self, model: ModelRef) -> LoadedModel:
+        """Fetched, verified and warm. While another model answers, loading yields the processor to it."""
+        if self._current is None or not self._gently:
+            return self._load_now(model)
+        work = GentleWork(lambda: self._load_now(model))
+        if not work.left_slow:
+            return work.result
+        self._gently = False  # this engine's own threads would answer with less urgency from now on
+        return self._load_now(model)
+
+    def _load_now(self, model: ModelRef) -> LoadedModel:
         folder = self._source.fetch(model)
         servable = self._modality.load_servable(folder, engine=self._engine, threads=self._threads)
         servable.warm()

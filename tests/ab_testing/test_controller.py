@@ -214,6 +214,16 @@ def test_every_end_is_whole_wherever_a_controller_dies(world: World, wish: str, 
     assert deaths == points - 1 >= 10
 
 
+def test_a_model_promoted_before_anybody_met_it_gets_no_processes_of_its_own(world: World) -> None:
+    rollout = world.service.start(candidate="2", policy=POLICY, actor="ann")
+    world.service.promote(actor="ann", why="it was tried elsewhere")
+    world.run(world.controller("one", Fuse()), rollout.id)
+    history = world.routings.history(rollout.id)
+    assert [[arm.name for arm in each.arms] for each in history] == [["champion"], ["champion"]]
+    assert history[0].standby == (NEW,)
+    whole(world, world.rollouts.get(rollout.id), NEW)
+
+
 def test_only_one_of_two_controllers_writes(world: World) -> None:
     rollout = world.service.start(candidate="2", policy=POLICY, actor="ann")
     one, two = (world.controller(name, Fuse()) for name in ("one", "two"))

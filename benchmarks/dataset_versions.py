@@ -3,8 +3,8 @@
     python benchmarks/dataset_versions.py --samples 1000000 --changes 1000
 
 Sample ids are synthetic (SHA-256 of a number), so no recordings are needed; each step runs in a process of its own, and
-its peak memory is that process's. Where `dvc` is on PATH, it adds, repeats and compares a folder of as many small files
-as --dvc-files says, beside the same folder in EcoSight; else that is said.
+its peak memory is that process's. With `--dvc PATH_TO_DVC` both do the same work on one folder of real files; a million
+of those would be mostly the disk's work, so there are as many as --dvc-files says. Nothing else may run beside it.
 """
 
 from __future__ import annotations
@@ -32,10 +32,15 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=1_000_000)
     parser.add_argument("--changes", type=int, default=1_000)
     parser.add_argument("--group-size", type=int, default=1, help="Samples of one recording; 1 is the hardest.")
-    parser.add_argument("--dvc-files", type=int, default=2_000)
-    parser.add_argument("--step", choices=STEPS, help=argparse.SUPPRESS)
+    parser.add_argument("--dvc", help="Where the command `dvc` lies, for the comparison; without, it is not measured.")
+    parser.add_argument("--dvc-files", type=int, default=20_000)
+    parser.add_argument("--step", help=argparse.SUPPRESS)
+    parser.add_argument("--data", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.step and options.step.startswith("files-"):
+        with_files(options)
+        return
     if options.step:
         print(json.dumps(run_step(options)))
         return
@@ -49,7 +54,7 @@ def main() -> None:
             told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
             spent = f"{told['seconds']:8.2f} s {told['cpu_s']:8.2f} s CPU {told['memory_mb']:6.0f} MB"
             print(f"{told['what']:44} {spent}   {told['note']}", flush=True)
-        compare_with_dvc(folder, options.dvc_files)
+        compare_with_dvc(folder, options.dvc_files, options.dvc)
     finally:
         shutil.rmtree(folder)
 
@@ -59,26 +64,12 @@ def run_step(options: argparse.Namespace) -> dict[str, Any]:
     import pyarrow.compute
     import pyarrow.parquet  # noqa: F401
 
-    from dataset.diffing import compare
-    from dataset.staging import Stage
-    from dataset.unversioned import unversioned
-    from dataset.versions import DatasetRepository
-    from ecosight.blobs import LocalBlobs
-    from ecosight.clock import SystemClock
-    from ecosight.state.database import open_database
-    from ecosight.state.refs import DatabaseRefs
-    from ecosight.state.samples import SampleStore
+    from dataset.lines.staging import Stage
+    from dataset.lines.unversioned import unversioned
+    from dataset.merging.diffing import compare
 
-    database = open_database(f"sqlite:///{options.folder / 'ecosight.db'}")
-    repository = DatasetRepository(
-        LocalBlobs(options.folder / "blobs"),
-        DatabaseRefs(database),
-        name="main",
-        ratios={"train": 0.7, "val": 0.2, "test": 0.1},
-        seed=7,
-        clock=SystemClock(),
-    )
-    samples, total, few = SampleStore(database), options.samples, options.changes
+    repository, samples = opened(options.folder)
+    total, few = options.samples, options.changes
     stored = blob_bytes(options.folder)
     note = ""
     began, worked = time.perf_counter(), time.process_time()
@@ -136,54 +127,96 @@ def blob_bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in (folder / "blobs").glob("??/*"))
 
 
-def compare_with_dvc(folder: Path, files: int) -> None:
-    """The same folder of small files in both, from the command line, process start included."""
-    if shutil.which("dvc") is None:
-        print("dvc is not installed, so nothing is compared with it (pip install dvc, in an environment of its own)")
+def compare_with_dvc(folder: Path, files: int, dvc: str | None) -> None:
+    """The same folder of real files in both, as commands, process start included; EcoSight's also sync to disk."""
+    if dvc is None:
+        print("beside DVC: not measured (give --dvc PATH; `pip install dvc` in an environment of its own)")
         return
-    work = folder / "dvc"
+    work, project = folder / "dvc", folder / "beside"
     (work / "data").mkdir(parents=True)
     for number in range(files):
         (work / "data" / f"{number}.bin").write_bytes(b"%d" % number * 200)
-    for command in (["git", "init", "-q"], ["dvc", "init", "-q"]):
+    for command in (["git", "init", "-q"], [dvc, "init", "-q"], [dvc, "config", "core.analytics", "false"]):
         subprocess.run(command, cwd=work, check=True, capture_output=True)
-    timed(f"dvc add of {files:,} files", ["dvc", "add", "-q", "data"], work)
-    timed("dvc status, nothing changed", ["dvc", "status", "-q"], work)
-    (work / "data" / "0.bin").write_bytes(b"changed")
-    timed("dvc add, one file changed", ["dvc", "add", "-q", "data"], work)
-    began = time.perf_counter()
+    print(f"\nthe same {files:,} files; seconds on the clock, then of processor time: EcoSight, DVC, ratio")
+    save = ["git", "-c", "user.name=x", "-c", "user.email=x@x", "commit", "-qam"]
+
+    def ours(step: str) -> tuple[float, float]:
+        own = ["--step", f"files-{step}", "--folder", str(project), "--data", str(work / "data")]
+        return spent([sys.executable, __file__, *own], work)
+
+    def both(what: str, step: str, theirs: list[str]) -> None:
+        mine, other = ours(step), spent(theirs, work)
+        told = " ".join(f"{one:7.2f} {two:8.2f} {two / one:6.1f}" for one, two in zip(mine, other, strict=True))
+        print(f"{what:40} {told}", flush=True)
+
+    project.mkdir()
+    both("take in and commit", "commit", [dvc, "add", "-q", "data"])
+    subprocess.run(["git", "add", "-A"], cwd=work, check=True, capture_output=True)
+    subprocess.run([*save, "first"], cwd=work, check=True, capture_output=True)
+    both("status, nothing changed", "status", [dvc, "status", "-q"])
+    for number in range(files, files + files // 20):
+        (work / "data" / f"{number}.bin").write_bytes(b"%d" % number * 200)
+    both(f"{files // 20:,} files more", "commit", [dvc, "add", "-q", "data"])
+    both("diff with the version before", "diff", [dvc, "diff", "-q", "HEAD"])
+
+
+def with_files(options: argparse.Namespace) -> None:
+    """EcoSight's side of the comparison: what is in the folder is hashed, stored, synced and committed."""
     from dataset.changes import changes_from_samples
+    from dataset.lines.staging import Stage
+    from dataset.merging.diffing import compare
+    from ecosight.ids import content_digest
+    from ecosight.values import Sample
+
+    repository, _ = opened(options.folder)
+    if options.step == "files-diff":
+        newest = repository.summary()
+        one, two = (repository.snapshots.load(digest).entries for digest in (newest.parent, newest.ref.digest))
+        compare(one, two).as_dict()
+        return
+    now, head = datetime.now(UTC), repository.head()
+    known = set() if head is None else {entry.sample_id for entry in head.entries}
+    made, files = [], sorted(options.data.iterdir())
+    for path in files:
+        data = path.read_bytes()
+        digest = content_digest(data)
+        if digest not in known and options.step == "files-commit":
+            repository.blobs.put(data)
+        place = {"source": path.name, "group": digest, "size_bytes": len(data), "label": "x"}
+        made.append(Sample(id=digest, medium="x", captured_at=now, **place))
+    if options.step == "files-commit":
+        repository.commit_changes(changes_from_samples(made), message="files")
+        return
+    Stage(repository).counts()
+    assert {each.id for each in made} == known  # as DVC's status, which compares the folder with what was added
+
+
+def opened(folder: Path) -> tuple[Any, Any]:
+    """The repository and the samples of a project in a folder."""
     from dataset.versions import DatasetRepository
     from ecosight.blobs import LocalBlobs
     from ecosight.clock import SystemClock
     from ecosight.state.database import open_database
     from ecosight.state.refs import DatabaseRefs
-    from ecosight.values import Sample
+    from ecosight.state.samples import SampleStore
 
-    repository = DatasetRepository(
-        LocalBlobs(folder / "beside"),
-        DatabaseRefs(open_database(f"sqlite:///{folder / 'beside.db'}")),
-        name="main",
-        ratios={"train": 0.7, "val": 0.2, "test": 0.1},
-        seed=7,
-        clock=SystemClock(),
+    database = open_database(f"sqlite:///{folder / 'ecosight.db'}")
+    shares = {"train": 0.7, "val": 0.2, "test": 0.1}
+    blobs, refs = LocalBlobs(folder / "blobs"), DatabaseRefs(database)
+    return DatasetRepository(blobs, refs, name="main", ratios=shares, seed=7, clock=SystemClock()), SampleStore(
+        database
     )
-    made = []
-    for path in sorted((work / "data").iterdir()):
-        digest = repository.blobs.put(path.read_bytes())
-        now = datetime.now(UTC)
-        size = path.stat().st_size
-        made.append(
-            Sample(id=digest, medium="x", captured_at=now, source=path.name, group=digest, size_bytes=size, label="x")
-        )
-    repository.commit_changes(changes_from_samples(made), message="first")
-    print(f"{f'EcoSight, the same {files:,} files, synced to disk':44} {time.perf_counter() - began:8.2f} s")
 
 
-def timed(what: str, command: list[str], folder: Path) -> None:
-    began = time.perf_counter()
-    subprocess.run(command, cwd=folder, check=True, capture_output=True)
-    print(f"{what:44} {time.perf_counter() - began:8.2f} s")
+def spent(command: list[str], folder: Path) -> tuple[float, float]:
+    """Seconds on the clock, and of processor time, of a command and its children."""
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    seconds, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)} ended with {done.returncode}: {done.stderr[-2000:]}")
+    return seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 if __name__ == "__main__":

@@ -9,19 +9,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dataset.branches import MAIN
 from dataset.changes import changes_from_samples, joined, relabelled, removed
+from dataset.entries import PARTS
 from dataset.ingest import IngestReport, Tally, enter, shown_path
 from dataset.labels import check_label
-from dataset.ledger import PARTS
+from dataset.lines.branches import MAIN
 from ecosight.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from dataset.intake import Intake
+    from dataset.lines.staging import Stage
     from dataset.reading import Found, Skipped
-    from dataset.staging import Stage
     from dataset.versions import DatasetRepository
     from ecosight.ports import Progress
     from ecosight.state.samples import SampleStore
@@ -58,7 +58,16 @@ def stage_found(
         taken += [replace(sample, label=told[sample.id]) for sample in samples.many(list(told))]
         tally.conflicts = []
     if taken:
-        stage.add(changes_from_samples(taken, station=repository.station, explicit=True), branch)
+        stage.add(
+            changes_from_samples(
+                taken,
+                station=repository.station,
+                explicit=True,
+                parts=tally.parts,
+                annotators=tally.annotators,
+            ),
+            branch,
+        )
     version = repository.head(branch)
     return IngestReport(
         version=version.ref if version else None,

@@ -7,9 +7,9 @@ from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from dataset.ledger import PARTS
-from dataset.rows import entry_schema, keys_of_hex, ordered
-from dataset.snapshots import key_column
+from dataset.entries import PARTS
+from dataset.storing.rows import entry_schema, keys_of_hex, ordered
+from dataset.storing.snapshots import key_column
 from ecosight.errors import InvalidInput
 from ecosight.values import Sample
 
@@ -44,12 +44,19 @@ def station_of(sample: Sample) -> str | None:
 
 
 def changes_from_samples(
-    samples: Iterable[Sample], *, station: StationOf = station_of, explicit: bool = False
+    samples: Iterable[Sample],
+    *,
+    station: StationOf = station_of,
+    explicit: bool = False,
+    parts: Mapping[str, str] | None = None,
+    annotators: Mapping[str, int] | None = None,
 ) -> pa.Table:
     """Put these samples in, with the labels that they have.
 
     Args:
         explicit: also those that were removed once.
+        parts: sample id -> the part that it must have, such as its publisher says; others get theirs by the scheme.
+        annotators: sample id -> how many people gave the label, where that is known.
     Raises: InvalidInput: a sample without a label, or whose id is no digest.
     """
     import pyarrow as pa
@@ -68,6 +75,8 @@ def changes_from_samples(
                 size_bytes=[sample.size_bytes for sample in good],
                 captured_at=[sample.captured_at for sample in good],
                 station=[station(sample) for sample in good],
+                part=[(parts or {}).get(sample.id) for sample in good],
+                annotators=[(annotators or {}).get(sample.id) for sample in good],
             )
         )
     if unlabelled:
@@ -118,7 +127,7 @@ def joined(changes: Sequence[pa.Table]) -> pa.Table:
     """Several changes one after the other; of one sample, a later field wins over an earlier one."""
     import pyarrow as pa
 
-    from dataset.rows import keys_of, rows_at
+    from dataset.storing.rows import keys_of, rows_at
 
     result = no_changes()
     for each in changes:

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from dataset.group_parts import group_names
-from dataset.ledger import PARTS
-from dataset.manifests import DatasetVersion
-from dataset.sequence import EntrySequence
+from dataset.entries import PARTS
+from dataset.parting.group_parts import group_names
+from dataset.storing.manifests import DatasetVersion
+from dataset.storing.sequence import EntrySequence
 
 if TYPE_CHECKING:
     from dataset.entries import Entry

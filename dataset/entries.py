@@ -1,6 +1,6 @@
 """Owns one entry of a dataset version, and how versions of format 1 lie on disk: one Parquet file for all entries.
 
-Newer versions are chunked (``dataset.chunks``); those that were made before stay readable for good.
+Newer versions are chunked (``dataset.storing.chunks``); those that were made before stay readable for good.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-__all__ = ["Entry", "decode_entries", "decode_groups", "encode_entries", "encode_groups"]
+__all__ = ["PARTS", "Entry", "decode_entries", "decode_groups", "encode_entries", "encode_groups"]
+
+PARTS = ("train", "val", "test")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

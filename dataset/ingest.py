@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dataset.changes import changes_from_samples
+from dataset.readers.pieces import cut_piece
 from dataset.reading import Found, Skipped, survey
 from ecosight.errors import Conflict, InputError, UnreadableMedia
 from ecosight.values import DatasetRef, Sample
@@ -85,7 +87,7 @@ def ingest(
     return ingest_found(
         seen.found,
         skipped=seen.skipped,
-        base=source if source.is_dir() else source.parent,
+        base=seen.base,
         intake=intake,
         repository=repository,
         message=message,
@@ -109,7 +111,13 @@ def ingest_found(
     enter(tally, found, intake, progress)
     version, created = repository.head(), False
     if tally.samples:
-        version, created = repository.extend(tally.samples, message=message, ratios=ratios)
+        version, created = repository.commit_changes(
+            changes_from_samples(
+                tally.samples, station=repository.station, parts=tally.parts, annotators=tally.annotators
+            ),
+            message=message,
+            ratios=ratios,
+        )
     return IngestReport(
         version=version.ref if version else None,
         created=created,
@@ -145,6 +153,8 @@ class Tally:
         self.accepted = self.duplicates = self.unmatched = 0
         self.refused: list[dict[str, Any]] = []
         self.conflicts: list[dict[str, Any]] = []
+        self.parts: dict[str, str] = {}
+        self.annotators: dict[str, int] = {}
 
     def take(self, found: Found, staged: Future[Staged], intake: Intake) -> None:
         path = shown_path(found.path, self._base)
@@ -152,14 +162,23 @@ class Tally:
             receipt = intake.enter(staged.result(), origin="ingest")
         except Conflict as error:
             self.conflicts.append({"path": path, "error": error.as_dict()})
+            self._note(str(error.context.get("sample_id", "")), found)
             return
         except InputError as error:
             self.refused.append({"path": path, "error": error.as_dict()})
             return
         self.samples.append(receipt.sample)
+        self._note(receipt.sample.id, found)
         self.accepted += receipt.status == "accepted"
         self.duplicates += receipt.status == "duplicate"
         self.unmatched += intake.has_pattern and not found.group and intake.group_of(found.path.name) is None
+
+    def _note(self, sample_id: str, found: Found) -> None:
+        """What the source says besides, for the commit. Of bytes that come twice, the first one counts."""
+        if found.part is not None:
+            self.parts.setdefault(sample_id, found.part)
+        if found.annotators is not None:
+            self.annotators.setdefault(sample_id, found.annotators)
 
     def figures(self) -> dict[str, int]:
         refused = len(self.refused) + len(self.conflicts)
@@ -184,6 +203,11 @@ def _staged(found: Sequence[Found], intake: Intake) -> Generator[tuple[Found, Fu
 
 
 def _stage(found: Found, intake: Intake) -> Staged:
+    said: dict[str, Any] = {"label": found.label, "captured_at": found.captured_at, "facts": found.facts}
+    if found.piece is not None:
+        cut = cut_piece(found, intake.modality)
+        group = found.group or intake.group_of(found.path.name) or cut.whole
+        return intake.stage(cut.data, source=cut.name, group=group, **said)
     try:
         intake.check_size(found.path.stat().st_size)
         data = found.path.read_bytes()
@@ -191,7 +215,7 @@ def _stage(found: Found, intake: Intake) -> Staged:
         raise UnreadableMedia(
             f"the file cannot be read: {error.strerror or error}", hint="Check that it is there and may be read."
         ) from error
-    return intake.stage(data, label=found.label, source=found.path.name, group=found.group)
+    return intake.stage(data, source=found.path.name, group=found.group, **said)
 
 
 def shown_path(path: Path, base: Path) -> str:

@@ -7,12 +7,14 @@ row is entered. A crash in between leaves at most a blob that nobody refers to, 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from dataset.labels import check_group, check_label, shown_name
-from ecosight.errors import Conflict, MediaTooLarge
+from dataset.storing.blob_files import FreshBlobs
+from ecosight.errors import Conflict, InvalidInput, MediaTooLarge
 from ecosight.ids import content_digest
 from ecosight.values import Sample
 
@@ -49,6 +51,7 @@ class Intake:
         modality: reads the bytes; the only part that knows what they are.
         group_pattern: regular expression searched in the file name. Its first group, or all that it
             matched, names the recording; where it matches nothing, each file is a recording of its own.
+        note_in: tells the note of a file that augmentation made; None takes such files in as any other.
     """
 
     def __init__(
@@ -59,8 +62,12 @@ class Intake:
         *,
         group_pattern: str | None,
         clock: Clock,
+        note_in: Callable[[bytes], str | None] | None = None,
     ) -> None:
-        self._modality, self._blobs, self._samples, self._clock = modality, blobs, samples, clock
+        self._note_in = note_in
+        # Bytes that lie there already, and that nothing needed so far, must not be collected before the row is written.
+        self._blobs: BlobStore = blobs if isinstance(blobs, FreshBlobs) else FreshBlobs(blobs)
+        self._modality, self._samples, self._clock = modality, samples, clock
         self._pattern = re.compile(group_pattern) if group_pattern else None
         # A modality may say how large is too large, so that a file is refused before it is read.
         self.max_bytes: int | None = getattr(modality, "max_bytes", None)
@@ -84,7 +91,8 @@ class Intake:
             origin: ``ingest`` or ``upload``.
         Returns: ``accepted``, or ``duplicate`` for bytes that are known with this label. Of several
             threads or processes that bring the same bytes at once, exactly one is told ``accepted``.
-        Raises: InvalidInput: the label or the group. MediaTooLarge, UnsupportedMedia, UnreadableMedia: the bytes.
+        Raises: InvalidInput: the label or the group, or the bytes are an augmented copy. MediaTooLarge,
+            UnsupportedMedia, UnreadableMedia: the bytes.
             Conflict: the bytes are known with another label.
         """
         staged = self.stage(data, label=label, source=source, group=group, captured_at=captured_at)
@@ -98,8 +106,13 @@ class Intake:
         source: str,
         group: str | None = None,
         captured_at: datetime | None = None,
+        facts: Mapping[str, Any] | None = None,
     ) -> Staged:
-        """The first half of ``accept``: all that may run in parallel, up to the stored blob."""
+        """The first half of ``accept``: all that may run in parallel, up to the stored blob.
+
+        Args:
+            facts: what is known besides, such as the station; kept with the details that the modality finds.
+        """
         label, name = check_label(label), shown_name(source)
         group = check_group(group) if group else self.group_of(name)
         digest = content_digest(data)
@@ -107,7 +120,8 @@ class Intake:
         if known is None:
             # Known bytes were decoded when they came first; only new ones cost a decoding.
             self.check_size(len(data))
-            details = dict(self._modality.inspect(data).details)
+            self._check_original(data)
+            details = {**self._modality.inspect(data).details, **(facts or {})}
         else:
             details = dict(known.details)
         if known is None or not self._blobs.has(digest):
@@ -149,6 +163,10 @@ class Intake:
         return check_group(found) if found.strip() else None
 
     @property
+    def modality(self) -> Modality:
+        return self._modality
+
+    @property
     def has_pattern(self) -> bool:
         return self._pattern is not None
 
@@ -160,4 +178,14 @@ class Intake:
                 hint="Cut it into shorter pieces.",
                 size_bytes=size_bytes,
                 max_bytes=self.max_bytes,
+            )
+
+    def _check_original(self, data: bytes) -> None:
+        """Raises: InvalidInput: the file says that it is a varied copy; its sample may be in any part."""
+        note = None if self._note_in is None else self._note_in(data)
+        if note is not None:
+            raise InvalidInput(
+                f"the file is an augmented copy ({note[:120]!r}), which is never a sample of its own",
+                hint="Take in the recording that it was made of; a training makes such copies by itself.",
+                note=note[:500],
             )

@@ -14,13 +14,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from dataset.augmenting import DatasetAugmenter
+from dataset.augmenting import DatasetAugmenter, note_reader
 from dataset.contents import Dataset
 from dataset.ingest import IngestReport, ingest_found
 from dataset.intake import Intake
+from dataset.lines.tags import NamedVersion
 from dataset.reading import Found, survey
 from dataset.splitting import DatasetSplitter
-from dataset.tags import NamedVersion
 from dataset.versions import DatasetRepository, DatasetVersion, Entry
 from ecosight.clock import SystemClock
 from ecosight.config import Config, load_config
@@ -28,7 +28,7 @@ from ecosight.errors import InvalidInput
 from ecosight.progress import NullProgress
 
 if TYPE_CHECKING:
-    from dataset.guards import NearDuplicates
+    from dataset.parting.guards import NearDuplicates
     from ecosight.ports import BlobStore, Modality, Progress, RefStore
     from ecosight.state.samples import SampleStore
 
@@ -72,7 +72,14 @@ class DatasetManager:
         self._database = open_database(settings.database_url)
         self.samples: SampleStore = SampleStore(self._database)
         pattern = settings.dataset.group_pattern
-        self.intake = Intake(self.modality, self.blobs, self.samples, group_pattern=pattern, clock=SystemClock())
+        self.intake = Intake(
+            self.modality,
+            self.blobs,
+            self.samples,
+            group_pattern=pattern,
+            clock=SystemClock(),
+            note_in=note_reader(settings),
+        )
         self.repository = open_repository(settings, self.blobs, DatabaseRefs(self._database))
 
     def create_version(

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dataset.entries import PARTS
 from dataset.manager import DatasetManager
-from dataset.splitting import PARTS
 from ecosight.config import load_config
 from ecosight.errors import EcosightError, InvalidInput, NotFound, exit_code
 from ecosight.progress import terminal_progress

@@ -7,8 +7,9 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 
-from dataset.covering import cover
-from dataset.ledger import PARTS, Counts, Ledger, Standing
+from dataset.entries import PARTS
+from dataset.parting.covering import cover
+from dataset.parting.ledger import Counts, Ledger, Standing
 from ecosight.errors import InvalidInput
 
 __all__ = ["PARTS", "Counts", "DatasetSplitter", "Standing", "checked_ratios", "parse_ratios"]

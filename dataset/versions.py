@@ -11,18 +11,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from dataset.blob_files import FreshBlobs
-from dataset.branches import MAIN, BranchBook
 from dataset.changes import changes_from_samples, station_of
 from dataset.entries import Entry
-from dataset.guards import NearDuplicates, allowed, checked_overrides
-from dataset.history import ancestors
-from dataset.manifests import DatasetVersion, VersionSummary, summary_of
-from dataset.naming import VersionNames
-from dataset.settling import Settled, settle
-from dataset.snapshots import SnapshotStore
+from dataset.lines.branches import MAIN, BranchBook
+from dataset.lines.history import ancestors
+from dataset.lines.naming import VersionNames
+from dataset.lines.tags import TagBook
+from dataset.parting.guards import NearDuplicates, allowed, checked_overrides
+from dataset.parting.settling import Settled, settle
 from dataset.splitting import DatasetSplitter
-from dataset.tags import TagBook
+from dataset.storing.blob_files import FreshBlobs
+from dataset.storing.manifests import DatasetVersion, VersionSummary, summary_of
+from dataset.storing.snapshots import SnapshotStore
 from ecosight.clock import iso
 from ecosight.errors import NotEnoughData
 from ecosight.values import Sample
@@ -129,7 +129,7 @@ class DatasetRepository:
         Args:
             samples: labelled; their bytes lie in the blob store.
             ratios: target shares for the groups that are new, if not those of the repository.
-            overrides: rule -> reason, where something may be on two sides; see ``dataset.guards``.
+            overrides: rule -> reason, where something may be on two sides; see ``dataset.parting.guards``.
         Returns: the version, and whether it was made by this call.
         Raises: InvalidInput: a sample without a label. NotEnoughData: there is nothing at all to commit.
             Refused: something would be on two sides.

@@ -31,6 +31,7 @@ __all__ = [
     "Modality",
     "ModelSource",
     "Progress",
+    "QualityMeter",
     "RefStore",
     "Routings",
     "Servable",
@@ -218,6 +219,36 @@ class Fingerprinter(Protocol):
         Args:
             shift: place of a shared word in the first, less its place in the second.
         """
+        ...
+
+
+class QualityMeter(Protocol):
+    """Measures how good a sample is as a recording or a picture, whatever is in it. Deterministic; thread-safe.
+
+    A modality that has one offers it by a method ``quality_meter()``. The figures are kept; the flags are made from
+    them when someone asks, so another threshold costs no reading.
+    """
+
+    name: str
+    units: Mapping[str, str]
+    """What each figure is, for people: name -> a few words with the unit."""
+    rules: Mapping[str, str]
+    """What each flag means, for people: flag -> a sentence with its threshold. No flag holds a comma."""
+
+    @property
+    def digest(self) -> str:
+        """Changes whenever the same bytes could give other figures; half of the cache key."""
+        ...
+
+    def quality(self, data: bytes) -> Mapping[str, float]:
+        """The figures of one raw file, all finite, always the same names.
+
+        Raises: InputError: the sample cannot be read.
+        """
+        ...
+
+    def flags(self, figures: Mapping[str, float]) -> tuple[str, ...]:
+        """What is wrong by these figures, in the order of ``rules``; empty: nothing."""
         ...
 
 

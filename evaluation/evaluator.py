@@ -14,15 +14,19 @@ from ecosight.config import Config, EvaluationSection, ProjectSection, load_conf
 from ecosight.errors import InvalidInput, NotFound
 from ecosight.plugins import load_plugin, open_modality
 from ecosight.progress import NullProgress
-from evaluation.measuring import TestEntry, measure
+from evaluation.comparing import Comparison, ModelComparator
+from evaluation.errors.analyzer import ErrorAnalyzer
+from evaluation.measuring import TestEntry, answer, measure
 from evaluation.metrics import MetricCalculator
 from evaluation.report import ClassificationReport, write_report
 
 if TYPE_CHECKING:
     from ecosight.ports import BlobStore, Progress, Servable
+    from evaluation.detection import DetectionReport
     from evaluation.metrics import AnyReport
+    from evaluation.multilabel import MultilabelReport
 
-__all__ = ["MetricCalculator", "ModelEvaluator", "Visualizer"]
+__all__ = ["ErrorAnalyzer", "MetricCalculator", "ModelComparator", "ModelEvaluator", "Visualizer"]
 
 
 class ModelEvaluator:
@@ -61,6 +65,7 @@ class ModelEvaluator:
         self.metrics = MetricCalculator(section.metrics if metrics is None else metrics)
         self.servable = servable or _open_model(settings, model_path)
         self.entries, self.blobs = _open_data(settings, entries, blobs, test_dataset)
+        self._settings = settings
         self._samples = section.bootstrap_samples if bootstrap_samples is None else bootstrap_samples
         self._seed = (settings.project if settings else ProjectSection()).seed if seed is None else seed
 
@@ -78,6 +83,57 @@ class ModelEvaluator:
             bootstrap_samples=self._samples,
             seed=self._seed,
         )
+
+    @staticmethod
+    def evaluate_detections(
+        truth: Mapping[str, Any], found: Sequence[Mapping[str, Any]], **options: Any
+    ) -> DetectionReport:
+        """Measure what a detector found, as COCO writes both down: an annotation file and a list of results.
+
+        Args:
+            options: as of ``evaluate_detection``: groups, score_threshold, bootstrap_samples, seed, model_digest.
+        Raises: InvalidInput: it is not of that form, or does not fit together. NotEnoughData: no pictures.
+        """
+        from evaluation.detection import evaluate_detection
+        from evaluation.detection.coco import from_coco
+
+        there, said, images, labels = from_coco(truth, found)
+        return evaluate_detection(there, said, images, labels=labels, **options)
+
+    @staticmethod
+    def evaluate_labels(
+        truth: Any, probabilities: Any, labels: Sequence[str], groups: Sequence[str], **options: Any
+    ) -> MultilabelReport:
+        """Measure a model that may say several labels a sample; see ``evaluation.multilabel.evaluate_multilabel``."""
+        from evaluation.multilabel import evaluate_multilabel
+
+        return evaluate_multilabel(truth, probabilities, labels, groups, **options)
+
+    def compare_models(
+        self,
+        models: Sequence[Path | str | Servable],
+        *,
+        correction: str = "holm",
+        progress: Progress | None = None,
+    ) -> Comparison:
+        """Ask several models about the same samples, and compare them; see ``evaluation.comparing``.
+
+        Args:
+            models: folders with servable artifacts, or loaded models. One alone is compared with the evaluator's own.
+            correction: of p-values for many tests: holm, bonferroni, bh or none.
+        Raises: as ``evaluate``; InvalidInput: no model is given, or the correction is unknown.
+        """
+        comparator = ModelComparator(correction=correction, bootstrap_samples=self._samples, seed=self._seed)
+        if not models:
+            raise InvalidInput(
+                "no model was given to compare", hint="Give two or more, or one besides the evaluator's."
+            )
+        answered = []
+        for model in [self.servable, *models] if len(models) == 1 else models:
+            servable = _open_model(self._settings, model) if isinstance(model, str | Path) else model
+            name = str(model) if isinstance(model, str | Path) else ""
+            answered.append(answer(servable, self.entries, self.blobs, progress or NullProgress(), model=name))
+        return comparator.compare(answered)
 
 
 class Visualizer:

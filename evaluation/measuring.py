@@ -70,7 +70,14 @@ def answer(
         model: its name for people.
         more_facts: see ``facts_of``.
     Raises: NotEnoughData: no entries. InputError, NotFound, IntegrityError: a sample cannot be read; it is named.
+        InvalidInput: the model is of another task (``info["task"]``, ``classification`` where it is not told).
     """
+    task = servable.info.get("task", "classification")
+    if task != "classification":
+        raise InvalidInput(
+            f"this model's task is {task}, and its answers are not one label a sample",
+            hint="Hand its answers over: ModelEvaluator.evaluate_detections or ModelEvaluator.evaluate_labels.",
+        )
     if not entries:
         raise NotEnoughData("the test part has no samples", hint="Ingest more recordings, of at least three groups.")
     return Predictions.of(

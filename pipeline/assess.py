@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +13,12 @@ if TYPE_CHECKING:
     from dataset.versions import Entry
     from ecosight.ports import BlobStore, Progress, Servable
     from evaluation.classification import ClassificationReport
+    from evaluation.gates import GateDecision
+    from evaluation.predictions import Predictions
+    from evaluation.speed import SpeedReport
     from pipeline.wiring import Workbench
 
-__all__ = ["Assessment", "assess", "find_model"]
+__all__ = ["Assessment", "assess", "find_data", "find_model"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,60 +29,125 @@ class Assessment:
     data: str
     embedder: str
     report: ClassificationReport
+    speed: SpeedReport | None = None
+    decision: GateDecision | None = None
     files: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        head = {"model": self.model, "data": self.data, "embedder": self.embedder, "files": list(self.files)}
-        return head | {"report": self.report.as_dict()}
+        told: dict[str, Any] = {"model": self.model, "data": self.data, "embedder": self.embedder}
+        told |= {"files": list(self.files), "report": self.report.as_dict()}
+        told |= {} if self.speed is None else {"speed": self.speed.as_dict()}
+        return told | ({} if self.decision is None else {"gates": self.decision.as_dict()})
 
     def lines(self) -> list[str]:
+        from evaluation.gates import gate_lines
         from evaluation.report import report_lines
+        from evaluation.speed import speed_lines
 
-        head = f"{self.model} (embedder: {self.embedder}) on {self.data}"
-        return [head, *report_lines(self.report), *(f"wrote {file}" for file in self.files)]
+        lines = [f"{self.model} (embedder: {self.embedder}) on {self.data}", *report_lines(self.report)]
+        lines += [] if self.speed is None else speed_lines(self.speed)
+        lines += [] if self.decision is None else gate_lines(self.decision)
+        return [*lines, *(f"wrote {file}" for file in self.files)]
 
 
-def assess(bench: Workbench, *, model: str, data: str, output: Path | None, progress: Progress) -> Assessment:
+def assess(
+    bench: Workbench,
+    *,
+    model: str,
+    data: str,
+    output: Path | None,
+    progress: Progress,
+    speed: bool | None = None,
+    gates: bool = False,
+) -> Assessment:
     """Measure a model from raw files to labels.
 
     Args:
         model: an alias, a version number, or a folder with a servable artifact.
         data: ``NAME@vN/PART``, a folder or CSV of labelled files, or empty for the newest test part.
-        output: folder for report.json and the figures, or None.
+        output: folder for report.json, the figures and the page, or None.
+        speed: whether speed is measured too; None takes ``evaluation.benchmark_fps``.
+        gates: whether the gate is asked if this model could become champion; nothing is promoted.
     Raises: NoModel, NotFound: there is no such model or data. InvalidInput: no file can be read.
     """
-    from evaluation.evaluator import ModelEvaluator
+    from evaluation.measuring import answer
+    from evaluation.speed import measure_speed, samples_for_speed
 
-    servable, shown = find_model(bench, model)
-    entries, blobs, where = _find_data(bench, data, progress)
-    evaluator = ModelEvaluator(
-        servable,
-        entries,
-        blobs,
-        bootstrap_samples=bench.config.evaluation.bootstrap_samples,
-        seed=bench.config.project.seed,
+    folder, shown = _find_folder(bench, model)
+    servable = _load(bench, folder)
+    entries, blobs, where = find_data(bench, data, progress)
+    config = bench.config
+    answered = answer(servable, entries, blobs, progress, model=shown)
+    report = answered.report(bootstrap_samples=config.evaluation.bootstrap_samples, seed=config.project.seed)
+    measured, decision = None, None
+    if gates:
+        decision, measured = _ask_gates(bench, folder, (report, answered), entries, blobs, progress)
+    if measured is None and (config.evaluation.benchmark_fps if speed is None else speed):
+        (measured,) = measure_speed([folder], samples_for_speed(entries, blobs), config, progress)
+    told = Assessment(
+        model=shown,
+        data=where,
+        embedder=_embedder(servable),
+        report=report,
+        speed=None if speed is False else measured,
+        decision=decision,
     )
-    report = evaluator.evaluate(progress)
-    files = _write(report, output) if output else ()
-    return Assessment(model=shown, data=where, embedder=_embedder(servable), report=report, files=files)
+    return replace(told, files=_write(told, output)) if output else told
 
 
 def find_model(bench: Workbench, model: str) -> tuple[Servable, str]:
     """A loaded model and its name for people, from an alias, a version number or a folder."""
-    engine = bench.config.serving.engine
+    folder, shown = _find_folder(bench, model)
+    return _load(bench, folder), shown
+
+
+def _load(bench: Workbench, folder: Path) -> Servable:
+    return bench.modality.load_servable(folder, engine=bench.config.serving.engine)
+
+
+def _find_folder(bench: Workbench, model: str) -> tuple[Path, str]:
     folder = Path(model)
     if folder.is_dir():
-        return bench.modality.load_servable(folder, engine=engine), str(folder)
+        return folder, str(folder)
     ref = bench.registry.get(model) if model.isdigit() else bench.registry.alias(model)
     if ref is None:
         raise NoModel(
             f"no registered model carries the alias {model!r}",
             hint="`ecosight train` trains and registers one; or name a version number or a folder.",
         )
-    return bench.modality.load_servable(bench.registry.fetch(ref), engine=engine), str(ref)
+    return bench.registry.fetch(ref), str(ref)
 
 
-def _find_data(bench: Workbench, data: str, progress: Progress) -> tuple[list[Entry], BlobStore, str]:
+def _ask_gates(
+    bench: Workbench,
+    folder: Path,
+    measured: tuple[ClassificationReport, Predictions],
+    entries: list[Entry],
+    blobs: BlobStore,
+    progress: Progress,
+) -> tuple[GateDecision, SpeedReport | None]:
+    from training.judging import LabelledPart, judge
+
+    judged = judge(
+        bench.retraining,
+        folder,
+        measured,
+        bench.registry.champion(),
+        LabelledPart(entries=entries, blobs=blobs),
+        progress,
+        min_accuracy=bench.config.retraining.min_accuracy,
+        engine=bench.config.serving.engine,
+    )
+    return judged.decision, judged.speed
+
+
+def find_data(bench: Workbench, data: str, progress: Progress) -> tuple[list[Entry], BlobStore, str]:
+    """Labelled samples, where their bytes are, and their name for people, from ``NAME@vN/PART``, a folder or a CSV.
+
+    Empty ``data`` is the test part of the newest version.
+
+    Raises: NotFound: there is no such version or part. InvalidInput: the folder holds no labelled files.
+    """
     source = Path(data)
     if data and source.exists():
         entries, blobs = _read_folder(bench, source, progress)
@@ -143,12 +212,17 @@ class _FolderBlobs:
         raise InvalidInput("these files are only read")
 
 
-def _write(report: ClassificationReport, output: Path) -> tuple[str, ...]:
+def _write(told: Assessment, output: Path) -> tuple[str, ...]:
     from evaluation.plots import write_plots
     from evaluation.report import write_report
 
-    output.mkdir(parents=True, exist_ok=True)
-    return (str(write_report(report, output)), *(str(plot) for plot in write_plots(report, output, history=None)))
+    files = [write_report(told.report, output)]
+    for name, found in (("speed.json", told.speed), ("gate.json", told.decision)):
+        if found is not None:
+            files.append(output / name)
+            files[-1].write_text(json.dumps(found.as_dict(), indent=2, allow_nan=False) + "\n", "utf-8")
+    files += write_plots(told.report, output, history=None, decision=told.decision, speed=told.speed)
+    return tuple(str(file) for file in files)
 
 
 def _embedder(servable: Servable) -> str:

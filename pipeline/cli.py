@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from ecosight import __version__
-from pipeline.commands import augment, data, duplicates, jobs, models, project, rollbacks, rollouts
+from pipeline.commands import augment, compare, data, duplicates, errors, jobs, models, project, rollbacks, rollouts
 from pipeline.console import Options, fail
 
 __all__ = ["app", "main"]
@@ -44,7 +44,7 @@ def _root(
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if debug else "3")
 
 
-for room in (project, data, duplicates, models, jobs, rollouts, rollbacks, augment):
+for room in (project, data, duplicates, models, compare, errors, jobs, rollouts, rollbacks, augment):
     room.mount(app)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from dataset.manifests import VersionSummary
+    from dataset.storing.manifests import VersionSummary
     from dataset.versions import DatasetRepository
     from pipeline.wiring import Workbench
 
@@ -64,7 +64,7 @@ def override_lines(version: VersionSummary) -> list[str]:
 
 def read_overrides(given: Sequence[str]) -> dict[str, str]:
     """``RULE=REASON`` pairs. Raises: InvalidInput."""
-    from dataset.guards import checked_overrides
+    from dataset.parting.guards import checked_overrides
     from ecosight.errors import InvalidInput
 
     pairs = [each.partition("=") for each in given]

@@ -101,7 +101,8 @@ def _write_config(folder: Path, group_pattern: str) -> Path:
     settings = {
         "project": {"name": "demo", "root": str(folder / "project"), "modality": MODALITY},
         "sound": {"embedder": "logmel"},
-        "dataset": {"group_pattern": group_pattern},
+        # One varied copy of each sound, not two: a demo should show augmentation, not make anybody wait for it.
+        "dataset": {"group_pattern": group_pattern, "augmentation_variants": 1},
         "training": {"epochs": 60, "batch_size": 16},
         "retraining": {"min_new_samples": THRESHOLD},
         "serving": {"poll_seconds": 0.3},

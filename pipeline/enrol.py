@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from ecosight.artifact import open_artifact
 from ecosight.errors import Conflict
 
 if TYPE_CHECKING:
-    from dataset.versions import DatasetVersion
-    from ecosight.ports import Progress, Servable
+    from ecosight.ports import Progress
     from ecosight.values import ModelRef
     from evaluation.classification import ClassificationReport
-    from evaluation.gate import GateDecision
     from pipeline.wiring import Workbench
+    from training.judging import Judgement
 
 __all__ = ["enrol"]
 
@@ -28,15 +28,20 @@ def enrol(bench: Workbench, folder: Path, *, reason: str, dry_run: bool, progres
     Raises: IntegrityError: not a sealed artifact, or it answers its own examples otherwise than recorded.
         NotFound: there is no dataset version to measure it on. Conflict: another champion came in meanwhile.
     """
+    from training.judging import LabelledPart, judge, measure
+
     description = open_artifact(folder)
     servable = bench.modality.load_servable(folder)
     servable.warm()
     version = bench.datasets.get(None)
-    report = _measure(bench, servable, version, progress)
-    champion = bench.registry.champion()
-    decision = _judge(bench, report, champion, version, progress)
+    test = LabelledPart(entries=version.part("test"), blobs=bench.blobs)
+    measured = measure(bench.retraining, servable, test, progress)
+    champion, report = bench.registry.champion(), measured[0]
+    least = bench.config.retraining.min_accuracy
+    judged = judge(bench.retraining, folder, measured, champion, test, progress, min_accuracy=least)
+    decision = judged.decision
     verdict = "promoted" if decision.promote else "rejected"
-    ref = None if dry_run else _register(bench, folder, description, version, report, decision, champion, reason)
+    ref = None if dry_run else _register(bench, folder, description, report, judged, champion, reason)
     told = "would be " if dry_run else f"is registered as {ref}: "
     return {
         "sentence": f"{folder} {told}{verdict}",
@@ -47,55 +52,30 @@ def enrol(bench: Workbench, folder: Path, *, reason: str, dry_run: bool, progres
     }
 
 
-def _measure(bench: Workbench, servable: Servable, version: DatasetVersion, progress: Progress) -> ClassificationReport:
-    from training.publishing import measure
-
-    return measure(bench.retraining, servable, version, progress)
-
-
-def _judge(
-    bench: Workbench,
-    report: ClassificationReport,
-    champion: ModelRef | None,
-    version: DatasetVersion,
-    progress: Progress,
-) -> GateDecision:
-    from evaluation.gate import decide_gate
-
-    rival = None
-    if champion is not None:
-        servable = bench.modality.load_servable(bench.registry.fetch(champion))
-        rival = _measure(bench, servable, version, progress)
-    settings = bench.config.evaluation
-    return decide_gate(
-        report,
-        rival,
-        accuracy_margin=settings.accuracy_margin,
-        class_margin=settings.class_margin,
-        min_accuracy=bench.config.retraining.min_accuracy,
-    )
-
-
 def _register(
     bench: Workbench,
     folder: Path,
     description: dict[str, Any],
-    version: DatasetVersion,
     report: ClassificationReport,
-    decision: GateDecision,
+    judged: Judgement,
     champion: ModelRef | None,
     reason: str,
 ) -> ModelRef:
-    from training.publishing import metrics_of_test
+    from training.publishing import log_verdict, metrics_of_test
 
-    tracker, registry = bench.tracker, bench.registry
+    tracker, registry, decision = bench.tracker, bench.registry, judged.decision
     verdict = "promoted" if decision.promote else "rejected"
     # The tag makes a second try after a crash go on with the same run.
     tags = {"ecosight.job_id": f"register:{description['digest']}", "ecosight.reason": reason}
-    with tracker.start_run(run_name=f"register {folder.name}", tags=tags) as run:
+    with TemporaryDirectory() as made, tracker.start_run(run_name=f"register {folder.name}", tags=tags) as run:
         tracker.log_metrics(metrics_of_test(report))
         tracker.log_json(report.as_dict(), "evaluation/report.json")
         tracker.log_json(decision.as_dict(), "decisions/gate.json")
+        if bench.config.evaluation.generate_plots:
+            from evaluation.plots import write_plots
+
+            tracker.log_figures(write_plots(report, Path(made), history=None))
+        log_verdict(bench.retraining, report, decision, judged.speed, Path(made))
         ref = registry.register(folder, run_id=run.run_id, tags={"ecosight.verdict": verdict})
         registry.set_alias("challenger", ref, by="register", why=reason)
         if decision.promote:

@@ -20,7 +20,7 @@ def guard_against_copies(bench: Workbench, *, branch: str, wanted: bool) -> bool
     make = getattr(bench.modality, "fingerprinter", None) if wanted else None
     if make is None:
         return False
-    from dataset.near_pairs import pairs_by_search
+    from dataset.parting.near_pairs import pairs_by_search
     from dataset.similar import FingerprintStore, find_duplicates
     from ecosight.progress import terminal_progress
 

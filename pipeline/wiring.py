@@ -100,9 +100,17 @@ class Workbench:
 
     def intake_grouped_by(self, group_pattern: str | None) -> Intake:
         """An intake that names recordings by another pattern than the configured one."""
+        from dataset.augmenting import note_reader
         from dataset.intake import Intake
 
-        return Intake(self.modality, self.blobs, self.samples, group_pattern=group_pattern, clock=self.clock)
+        return Intake(
+            self.modality,
+            self.blobs,
+            self.samples,
+            group_pattern=group_pattern,
+            clock=self.clock,
+            note_in=note_reader(self.config),
+        )
 
     @cached_property
     def datasets(self) -> DatasetRepository:

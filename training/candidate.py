@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ecosight.errors import NotEnoughData, Refused
 from ecosight.ports import Progress
 from ecosight.seeds import child_seed
+from training.augmentation import VariantRows, variant_rows
 from training.calibration import Calibration, calibrate
 from training.checkpoints import CheckpointManager
 from training.features import FeatureStore
@@ -40,7 +41,8 @@ class Candidate:
         folder: the sealed servable artifact.
         history: learning curves, one value an epoch.
         best_epoch: counted from 1.
-        features: how many samples' features were ``cached`` and how many were ``computed``.
+        features: how many features were ``cached`` and how many were ``computed``, those of variants with them.
+        variants: varied copies of training samples that it learned from.
         parity: the parity report.
     """
 
@@ -51,6 +53,7 @@ class Candidate:
     calibration: Calibration
     features: Mapping[str, int]
     parity: Mapping[str, Any]
+    variants: int = 0
 
 
 def check_enough(version: DatasetVersion) -> list[str]:
@@ -113,19 +116,23 @@ def _make(
     store = FeatureStore(parts.config.cache_folder / "features", parts.modality.embedder(), parts.blobs)
     found = store.lookup([entry.sample_id for entry in (*train, *val)], progress)
     x_train, x_val = found.vectors[: len(train)], found.vectors[len(train) :]
-    y_train, y_val = _indices(train, version.labels), _indices(val, version.labels)
+    labels, y_val = [entry.label for entry in train], _indices([entry.label for entry in val], version.labels)
+    variants, shares = variant_rows(parts, version, plan.augmentation, progress), None
+    if variants is not None:
+        x_train, labels, shares = _joined(x_train, train, variants)
     make_repeatable(child_seed(plan.seed, "training"))
     head = _build(parts, plan, x_train.shape[1], len(version.labels), mixed=plan.settings.mixed_precision)
     fit = fit_head(
         head,
         x_train,
-        y_train,
+        _indices(labels, version.labels),
         x_val,
         y_val,
         settings=plan.settings,
         seed=child_seed(plan.seed, "fit"),
         checkpoints=CheckpointManager(work.path / "checkpoints"),
         progress=progress,
+        shares=shares,
     )
     if plan.settings.mixed_precision:
         head = _in_float32(head, _build(parts, plan, x_train.shape[1], len(version.labels), mixed=False))
@@ -137,8 +144,12 @@ def _make(
         epochs_trained=fit.epochs_trained,
         best_epoch=fit.best_epoch,
         calibration=calibration,
-        features={"cached": found.cached, "computed": found.computed},
+        features={
+            "cached": found.cached + (variants.cached if variants else 0),
+            "computed": found.computed + (variants.computed if variants else 0),
+        },
         parity=parity,
+        variants=len(variants.labels) if variants else 0,
     )
 
 
@@ -166,6 +177,7 @@ def _compile(
                 "part_counts": dict(version.part_counts),
                 "seed": plan.seed,
                 "settings": plan.settings.as_dict(),
+                "augmentation": dict(plan.augmentation),
                 "calibration": calibration.as_dict(),
             },
         )
@@ -206,11 +218,24 @@ def _in_float32(trained: Any, plain: Any) -> Any:
     return plain
 
 
-def _indices(entries: Sequence[Entry], labels: Sequence[str]) -> NDArray[np.int64]:
+def _joined(
+    x: NDArray[np.float32], train: Sequence[Entry], variants: VariantRows
+) -> tuple[NDArray[np.float32], list[str], NDArray[np.float64]]:
+    """The samples and behind them their variants: features, labels, and shares. A sample and its variants weigh
+    together as much as a sample that has none."""
+    import numpy as np
+
+    of_sample = [variants.of_sample.get(entry.sample_id, 0) for entry in train]
+    rows = np.array(of_sample + [count for count in variants.of_sample.values() for _ in range(count)])
+    labels = [*(entry.label for entry in train), *variants.labels]
+    return np.concatenate([x, variants.x]), labels, 1 / (1 + rows)
+
+
+def _indices(given: Sequence[str], labels: Sequence[str]) -> NDArray[np.int64]:
     import numpy as np
 
     index = {label: number for number, label in enumerate(labels)}
-    return np.array([index[entry.label] for entry in entries], np.int64)
+    return np.array([index[label] for label in given], np.int64)
 
 
 def _examples(entries: Sequence[Entry], limit: int) -> list[Entry]:

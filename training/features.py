@@ -56,6 +56,7 @@ class FeatureStore:
         folder: holds nothing but this cache.
         batch_size: samples of one call of the embedder.
         workers: calls of the embedder at a time: while one computes, the other reads. It uses the cores by itself.
+        work: what the progress calls it.
     """
 
     def __init__(
@@ -66,11 +67,12 @@ class FeatureStore:
         *,
         batch_size: int = 32,
         workers: int = 2,
+        work: str = "embedding",
     ) -> None:
         name = hashlib.sha256(embedder.digest.encode()).hexdigest()[:32]
         self._file = folder / f"{name}.sqlite"
         self._embedder, self._blobs = embedder, blobs
-        self._batch_size, self._workers = batch_size, workers
+        self._batch_size, self._workers, self._work = batch_size, workers, work
 
     def features(self, sample_ids: Sequence[str], progress: Progress) -> NDArray[np.float32]:
         """The vectors alone; see ``lookup``."""
@@ -120,7 +122,7 @@ class FeatureStore:
             return
         batches = [missing[i : i + self._batch_size] for i in range(0, len(missing), self._batch_size)]
         with (
-            progress.task("embedding", len(missing), "sample") as task,
+            progress.task(self._work, len(missing), "sample") as task,
             self._pool() as pool,
             self._open() as connection,
         ):

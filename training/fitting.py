@@ -56,6 +56,7 @@ def fit_head(
     seed: int,
     checkpoints: CheckpointManager,
     progress: Progress,
+    shares: NDArray[np.floating[Any]] | None = None,
 ) -> FitResult:
     """Fit a Keras classifier head and leave the weights of its best epoch (lowest validation loss) in it.
 
@@ -65,8 +66,10 @@ def fit_head(
 
     Args:
         model: from (n, d) to logits (n, c), with a layer ``normalization``; it is adapted on the training part alone.
-        seed: of the shuffling; epoch e draws from the stream (seed, "shuffle", e).
-    Input: x float32 (n, d), finite; y int (n,), class indices.
+        seed: of the shuffling and of mixup; epoch e draws from the streams (seed, "shuffle", e) and (seed, "mixup", e).
+        shares: what each training row counts, such as 1/6 for a sample and each of its five variants; None: all the
+            same. Classes are balanced by them.
+    Input: x float32 (n, d), finite; y int (n,), class indices; shares (n,), finite and above 0.
     Raises: InvalidInput: shapes, labels or values do not fit. ConfigError: the training diverged.
         Unavailable: the device asked for is not there. Cancelled: progress said so, between two epochs.
     Units: losses in nats.
@@ -75,10 +78,11 @@ def fit_head(
 
     train, val = _part("training", model, x_train, y_train), _part("validation", model, x_val, y_val)
     adapt_normalization(model, train[0])
-    run = _Run(TrainLoop(model, settings), settings, seed, _fingerprint(model, train, val, settings, seed), checkpoints)
+    weights = _weights(train[1], _shares(shares, len(train[1])), settings.balance_classes)
+    fingerprint = _fingerprint(model, (*train, weights, *val), settings, seed)
+    run = _Run(TrainLoop(model, settings), settings, seed, fingerprint, checkpoints)
     run.resume()
     resumed_from = run.epoch
-    weights = _class_weights(train[1], model.output_shape[-1], settings.balance_classes)
     with progress.task("training", settings.epochs, "epoch") as task:
         if run.epoch:
             task.advance(run.epoch)
@@ -122,7 +126,8 @@ class _Run:
     def one_epoch(self, train: Any, val: Any, weights: Any) -> None:
         rate = self.schedule.rate(self.epoch)
         order = generator(self.seed, "shuffle", self.epoch).permutation(len(train[1]))
-        losses = (*self.loop.epoch((*train, weights), order, rate), *self.loop.evaluate(*val), rate)
+        learned = self.loop.epoch((*train, weights), order, rate, generator(self.seed, "mixup", self.epoch))
+        losses = (*learned, *self.loop.evaluate(*val), rate)
         row = dict(zip(CURVES, losses, strict=True))
         self._check_finite(row)
         for name, value in row.items():
@@ -193,21 +198,33 @@ def _part(name: str, model: Any, x: Any, y: Any) -> tuple[NDArray[np.float32], N
     return features, labels
 
 
-def _class_weights(y: NDArray[np.int64], classes: int, balance: bool) -> NDArray[np.float32]:
-    """One weight a sample, mean 1; ``n / (present classes * n_class)`` as in King and Zeng (2001)."""
+def _shares(shares: Any, rows: int) -> NDArray[np.float64]:
+    """What each row counts, mean 1."""
+    import numpy as np
+
+    if shares is None:
+        return np.ones(rows)
+    found = np.asarray(shares, np.float64)
+    if found.shape != (rows,) or not np.isfinite(found).all() or not (found > 0).all():
+        raise InvalidInput(f"shares must be {rows} numbers above 0, one for each row of the training part")
+    return np.asarray(found / found.mean())
+
+
+def _weights(y: NDArray[np.int64], shares: NDArray[np.float64], balance: bool) -> NDArray[np.float32]:
+    """One weight a row, mean 1: its share, and ``n / (present classes * n_class)`` as in King and Zeng (2001)."""
     import numpy as np
 
     if not balance:
-        return np.ones(len(y), np.float32)
-    counts = np.bincount(y, minlength=classes)
-    return (len(y) / (np.count_nonzero(counts) * np.maximum(counts, 1)))[y].astype(np.float32)
+        return shares.astype(np.float32)
+    counts = np.bincount(y, weights=shares)
+    return np.asarray(shares * (counts.sum() / (np.count_nonzero(counts) * counts[y])), np.float32)
 
 
-def _fingerprint(model: Any, train: Any, val: Any, settings: FitSettings, seed: int) -> str:
+def _fingerprint(model: Any, arrays: Any, settings: FitSettings, seed: int) -> str:
     """What must be the same for a checkpoint to be a part of this training."""
     shapes = [(variable.name, list(variable.shape)) for variable in model.variables]
     digest = hashlib.sha256(json.dumps([settings.as_dict(), seed, shapes], sort_keys=True).encode())
-    for array in (*train, *val):
+    for array in arrays:
         digest.update(str(array.shape).encode())
         digest.update(array)
     return digest.hexdigest()

@@ -37,15 +37,21 @@ class TrainLoop:
         self._model, self._settings = model, settings
         self._device = training_device(settings.num_gpus)
         self._loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="none")
+        self._classes: int = model.output_shape[-1]
         self._optimizer = _optimizer(settings)
         self._optimizer.build(model.trainable_variables)
         self._gradients, self._apply, self._step, self._forward = self._compile()
 
-    def epoch(self, data: tuple[Any, Any, Any], order: NDArray[np.int64], rate: float) -> tuple[float, float]:
-        """Train on every sample once, in the given order.
+    def epoch(
+        self, data: tuple[Any, Any, Any], order: NDArray[np.int64], rate: float, rng: np.random.Generator
+    ) -> tuple[float, float]:
+        """Train on every row once, in the given order.
 
-        Input: data, the arrays x float32 (n, d), y int64 (n,) and sample weights float32 (n,); order, int64 (n,).
-        Returns: mean loss (nats, unweighted) and accuracy over the epoch, in training mode (with dropout).
+        Args:
+            rng: of mixup; nothing is drawn from it where the settings have none.
+        Input: data, the arrays x float32 (n, d), y int64 (n,) and weights above 0, float32 (n,); order, int64 (n,).
+        Returns: mean loss (nats, unweighted) and accuracy over the epoch, in training mode (with dropout). Of a mixed
+            row the class with the larger share is the right one.
         """
         import numpy as np
         import tensorflow as tf
@@ -54,7 +60,7 @@ class TrainLoop:
         results = []
         with tf.device(self._device):
             for batch in _equal_parts(order, self._settings.batch_size * self._settings.gradient_accumulation):
-                results += self._update(*data, batch)
+                results += self._update(*data, batch, rng)
         losses, hits = np.sum([(float(loss), int(hit)) for loss, hit in results], axis=0)
         return float(losses / len(order)), float(hits / len(order))
 
@@ -86,46 +92,58 @@ class TrainLoop:
         if any(name.startswith("optimizer/") for name in arrays):
             _assign("optimizer", self._optimizer.variables, arrays)
 
-    def _update(self, x: Any, y: Any, weights: Any, batch: Any) -> list[tuple[Any, Any]]:
+    def _update(self, x: Any, y: Any, weights: Any, batch: Any, rng: np.random.Generator) -> list[tuple[Any, Any]]:
         """One step of the optimizer, over one or several micro-batches."""
         import numpy as np
 
         parts = _equal_parts(batch, self._settings.batch_size)
         scale = np.float32(1 / len(batch))
         if len(parts) == 1:
-            return [self._step(x[batch], y[batch], weights[batch], scale)]
+            return [self._step(*self._rows(x, y, weights, batch, rng), scale)]
         total, results = None, []
         for part in parts:
-            gradients, loss, hits = self._gradients(x[part], y[part], weights[part], scale)
+            gradients, loss, hits = self._gradients(*self._rows(x, y, weights, part, rng), scale)
             total = gradients if total is None else [a + b for a, b in zip(total, gradients, strict=True)]
             results.append((loss, hits))
         self._apply(total)
         return results
 
+    def _rows(self, x: Any, y: Any, weights: Any, part: Any, rng: np.random.Generator) -> tuple[Any, Any]:
+        """The rows of a micro-batch, float32 (k, d), with soft labels (k, classes) that sum to the row's weight.
+
+        Cross-entropy is linear in the label, so a weight can be a part of it, and what is mixed keeps its due.
+        """
+        from dataset.augmenting import mixup, one_hot
+
+        rows, labels = x[part], one_hot(y[part], self._classes) * weights[part, None]
+        return mixup(rows, labels, rng, alpha=self._settings.mixup) if self._settings.mixup else (rows, labels)
+
     def _compile(self) -> tuple[Any, Any, Any, Any]:
         import tensorflow as tf
 
-        model, optimizer, loss_of = self._model, self._optimizer, self._loss
+        model, optimizer = self._model, self._optimizer
         features = tf.TensorSpec((None, model.input_shape[-1]), tf.float32)
-        floats, labels = tf.TensorSpec((None,), tf.float32), tf.TensorSpec((None,), tf.int64)
+        labels = tf.TensorSpec((None, self._classes), tf.float32)
 
-        def differentiate(x: Any, y: Any, weights: Any, scale: Any) -> tuple[Any, Any, Any]:
+        def differentiate(x: Any, y: Any, scale: Any) -> tuple[Any, Any, Any]:
             with tf.GradientTape() as tape:
                 logits = tf.cast(model(x, training=True), tf.float32)
-                losses = loss_of(y, logits)
-                objective = tf.reduce_sum(losses * weights) * scale
-            hits = tf.reduce_sum(tf.cast(tf.argmax(logits, axis=1) == y, tf.int32))
-            return tape.gradient(objective, model.trainable_variables), tf.reduce_sum(losses), hits
+                # Not TensorFlow's own cross-entropy: its gradient takes it that every label sums to 1.
+                losses = -tf.reduce_sum(y * tf.nn.log_softmax(logits), axis=1)
+                objective = tf.reduce_sum(losses) * scale
+            hits = tf.reduce_sum(tf.cast(tf.argmax(logits, axis=1) == tf.argmax(y, axis=1), tf.int32))
+            unweighted = tf.reduce_sum(losses / tf.reduce_sum(y, axis=1))
+            return tape.gradient(objective, model.trainable_variables), unweighted, hits
 
         def apply(gradients: Any) -> None:
             optimizer.apply(gradients, model.trainable_variables)
 
-        def step(x: Any, y: Any, weights: Any, scale: Any) -> tuple[Any, Any]:
-            gradients, loss, hits = differentiate(x, y, weights, scale)
+        def step(x: Any, y: Any, scale: Any) -> tuple[Any, Any]:
+            gradients, loss, hits = differentiate(x, y, scale)
             apply(gradients)
             return loss, hits
 
-        signature = [features, labels, floats, tf.TensorSpec((), tf.float32)]
+        signature = [features, labels, tf.TensorSpec((), tf.float32)]
         return (
             tf.function(differentiate, input_signature=signature, autograph=False),
             tf.function(apply, autograph=False),

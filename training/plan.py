@@ -8,7 +8,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ class Plan:
         head: options of the modality's head.
         seed: root of the training's random streams.
         trigger: the trigger's decision when the training began, with its evidence.
+        augmentation: the recipe of variants; see ``training.augmentation.plan_augmentation``.
     """
 
     job_id: str
@@ -47,6 +48,7 @@ class Plan:
     seed: int
     min_accuracy: float
     trigger: Mapping[str, Any]
+    augmentation: Mapping[str, Any] = field(default_factory=lambda: {"variants": 0})
 
     def as_json(self) -> dict[str, Any]:
         return {**asdict(self), "started_at": self.started_at.isoformat()}

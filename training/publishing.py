@@ -5,46 +5,44 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ecosight.ports import Progress, Servable
 from ecosight.values import ModelRef
+from training import judging
 from training.candidate import Candidate
+from training.judging import LabelledPart
 from training.parts import RetrainingParts
 from training.plan import Plan, WorkFolder
 
 if TYPE_CHECKING:
     from dataset.versions import DatasetVersion
     from evaluation.classification import ClassificationReport
-    from evaluation.gate import GateDecision
+    from evaluation.gates import GateDecision
+    from evaluation.predictions import Predictions
+    from evaluation.speed import SpeedReport
 
-__all__ = ["begin_run", "decide", "log_results", "measure", "publish", "settle"]
+__all__ = ["begin_run", "decide", "log_results", "log_verdict", "measure", "publish", "settle"]
 
 GATE_FILE = "gate.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """The gate's decision about a version, and the champion that it was compared with."""
+    """The gate's decision about a version, the champion that it was compared with, and its speed where measured."""
 
     ref: ModelRef
     champion: ModelRef | None
     decision: GateDecision
+    speed: SpeedReport | None = None
 
 
 def measure(
     parts: RetrainingParts, servable: Servable, version: DatasetVersion, progress: Progress
-) -> ClassificationReport:
-    """Measure a servable model on the raw files of the version's test part."""
-    from evaluation.evaluator import ModelEvaluator
-
-    return ModelEvaluator(
-        servable,
-        version.part("test"),
-        parts.blobs,
-        bootstrap_samples=parts.config.evaluation.bootstrap_samples,
-        seed=parts.config.project.seed,
-    ).evaluate(progress)
+) -> tuple[ClassificationReport, Predictions]:
+    """Measure a servable model on the raw files of the version's test part; see ``judging.measure``."""
+    return judging.measure(parts, servable, _test_part(parts, version), progress)
 
 
 def begin_run(parts: RetrainingParts, plan: Plan, version: DatasetVersion) -> None:
@@ -60,6 +58,7 @@ def begin_run(parts: RetrainingParts, plan: Plan, version: DatasetVersion) -> No
             "embedder": plan.embedder["name"],
             "embedder_digest": plan.embedder["digest"],
             "modality": parts.modality.name,
+            **_augmentation_params(plan),
         }
     )
     counts = {part: dict(sorted(Counter(e.label for e in version.part(part)).items())) for part in version.part_counts}
@@ -79,6 +78,7 @@ def log_results(parts: RetrainingParts, candidate: Candidate, report: Classifica
             "epochs_trained": candidate.epochs_trained,
             "temperature": candidate.calibration.temperature,
             "parity_max_probability_error": candidate.parity["max_probability_error"],
+            "augmented_rows": candidate.variants,
         }
     )
     tracker.log_json(report.as_dict(), "evaluation/report.json")
@@ -88,6 +88,14 @@ def log_results(parts: RetrainingParts, candidate: Candidate, report: Classifica
         from evaluation.plots import write_plots
 
         tracker.log_figures(write_plots(report, work.empty("plots"), history=dict(candidate.history)))
+
+
+def _augmentation_params(plan: Plan) -> dict[str, Any]:
+    """The recipe under the names of the run's params: ``augmentation_variants`` alone where nothing is varied."""
+    told = {f"augmentation_{name}": value for name, value in plan.augmentation.items()}
+    if "techniques" in plan.augmentation:
+        told["augmentation_techniques"] = ",".join(plan.augmentation["techniques"])
+    return told
 
 
 def metrics_of_test(report: ClassificationReport) -> dict[str, float]:
@@ -115,7 +123,7 @@ def decide(
     plan: Plan,
     version: DatasetVersion,
     ref: ModelRef,
-    report: ClassificationReport,
+    measured: tuple[ClassificationReport, Predictions],
     work: WorkFolder,
     progress: Progress,
 ) -> Verdict:
@@ -123,34 +131,37 @@ def decide(
 
     A decision of an earlier attempt stands, unless somebody else became champion in the meantime.
     """
-    from evaluation.gate import decide_gate
-
     champion = parts.registry.champion()
     known = _known_verdict(work, ref)
     if known is not None and champion in (known.champion, ref):
         return known
-    rival = None
-    if champion is not None:
-        servable = parts.modality.load_servable(parts.registry.fetch(champion))
-        rival = measure(parts, servable, version, progress)
-    settings = parts.config.evaluation
-    decision = decide_gate(
-        report,
-        rival,
-        accuracy_margin=settings.accuracy_margin,
-        class_margin=settings.class_margin,
+    judged = judging.judge(
+        parts,
+        parts.registry.fetch(ref),
+        measured,
+        champion,
+        _test_part(parts, version),
+        progress,
         min_accuracy=plan.min_accuracy,
     )
-    verdict = Verdict(ref=ref, champion=champion, decision=decision)
+    verdict = Verdict(ref=ref, champion=champion, decision=judged.decision, speed=judged.speed)
     work.write(GATE_FILE, _verdict_document(verdict))
     return verdict
 
 
-def settle(parts: RetrainingParts, plan: Plan, verdict: Verdict, candidate: Candidate) -> None:
+def settle(
+    parts: RetrainingParts,
+    plan: Plan,
+    verdict: Verdict,
+    candidate: Candidate,
+    report: ClassificationReport,
+    work: WorkFolder,
+) -> None:
     """Carry the decision out: record it, tag run and version, and last of all move the alias if it says so."""
     decision = verdict.decision
     word, reasons = ("promoted" if decision.promote else "rejected"), "; ".join(decision.reasons)
     parts.tracker.log_json(_verdict_document(verdict), "decisions/gate.json")
+    log_verdict(parts, report, verdict.decision, verdict.speed, work.empty("page"))
     tags = {"ecosight.verdict": word, "ecosight.gate_reasons": reasons}
     parts.registry.register(candidate.folder, run_id=parts.tracker.run.run_id, tags=tags)
     parts.tracker.set_tags({**tags, "ecosight.model_version": verdict.ref.version})
@@ -158,22 +169,50 @@ def settle(parts: RetrainingParts, plan: Plan, verdict: Verdict, candidate: Cand
         parts.registry.set_alias("champion", verdict.ref, by=plan.job_id, why=reasons)
 
 
+def log_verdict(
+    parts: RetrainingParts,
+    report: ClassificationReport,
+    decision: GateDecision,
+    speed: SpeedReport | None,
+    folder: Path,
+) -> None:
+    """What is known only after the gate: the speed, and the page with the decision on it, in place of the one before.
+
+    Args:
+        folder: an empty one, for what is uploaded.
+    """
+    if speed is not None:
+        parts.tracker.log_metrics(speed.metrics())
+        parts.tracker.log_json(speed.as_dict(), "evaluation/speed.json")
+    if parts.config.evaluation.generate_plots:
+        from evaluation.plots import write_page
+
+        parts.tracker.log_figures([write_page(report, folder, decision=decision, speed=speed)])
+
+
+def _test_part(parts: RetrainingParts, version: DatasetVersion) -> LabelledPart:
+    return LabelledPart(entries=version.part("test"), blobs=parts.blobs)
+
+
 def _verdict_document(verdict: Verdict) -> dict[str, Any]:
     return {
         "candidate": asdict(verdict.ref),
         "champion": None if verdict.champion is None else asdict(verdict.champion),
         "decision": verdict.decision.as_dict(),
+        "speed": None if verdict.speed is None else verdict.speed.as_dict(),
     }
 
 
 def _known_verdict(work: WorkFolder, ref: ModelRef) -> Verdict | None:
-    from evaluation.gate import replay_gate
+    from evaluation.gates import replay_gate
+    from evaluation.speed import SpeedReport
 
     known = work.read(GATE_FILE)
     if known is None or known["candidate"] != asdict(ref):
         return None
     champion = None if known["champion"] is None else ModelRef(**known["champion"])
-    return Verdict(ref=ref, champion=champion, decision=replay_gate(known["decision"]["evidence"]))
+    speed = None if known.get("speed") is None else SpeedReport.from_dict(known["speed"])
+    return Verdict(ref=ref, champion=champion, decision=replay_gate(known["decision"]["evidence"]), speed=speed)
 
 
 def _figures(report: ClassificationReport) -> Mapping[str, str]:

@@ -10,6 +10,7 @@ from ecosight.errors import Cancelled, Conflict, EcosightError, InputError, NotE
 from ecosight.logs import get_logger
 from ecosight.ports import Progress
 from ecosight.progress import NullProgress
+from training.augmentation import check_recipe, plan_augmentation
 from training.candidate import Candidate, check_enough, make_candidate
 from training.parts import RetrainingParts, open_parts
 from training.plan import Plan, WorkFolder
@@ -142,18 +143,20 @@ def _retrain(parts: RetrainingParts, work: WorkFolder, wish: _Wish, progress: Pr
     version = parts.datasets.get(plan.dataset_digest)
     warnings = check_enough(version)
     _check_embedder(parts, plan)
+    check_recipe(parts.config, plan.augmentation)
     tags = {"ecosight.job_id": plan.job_id, "ecosight.reason": plan.reason}
     with parts.tracker.start_run(run_name=f"{version.ref} {plan.job_id}", tags=tags) as run:
         publishing.begin_run(parts, plan, version)
         candidate = make_candidate(parts, plan, version, work, progress)
         progress.checkpoint()
         servable = parts.modality.load_servable(candidate.folder)
-        report = publishing.measure(parts, servable, version, progress)
+        measured = publishing.measure(parts, servable, version, progress)
+        report, _ = measured
         progress.checkpoint()
         publishing.log_results(parts, candidate, report, work)
         ref = publishing.publish(parts, candidate, report, plan)
-        verdict = publishing.decide(parts, plan, version, ref, report, work, progress)
-        publishing.settle(parts, plan, verdict, candidate)
+        verdict = publishing.decide(parts, plan, version, ref, measured, work, progress)
+        publishing.settle(parts, plan, verdict, candidate, report, work)
         run_id = run.run_id
     outcome = _outcome(candidate, report, verdict, run_id, warnings)
     return _record(parts, plan, version, outcome)
@@ -176,6 +179,7 @@ def _plan(parts: RetrainingParts, wish: _Wish) -> Plan:
         seed=config.project.seed,
         min_accuracy=config.retraining.min_accuracy if wish.min_accuracy is None else wish.min_accuracy,
         trigger=trigger.as_dict(),
+        augmentation=plan_augmentation(config),
     )
 
 

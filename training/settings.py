@@ -29,6 +29,7 @@ class FitSettings:
         weight_decay: decoupled, not on biases or normalisation; 0 is none, with ``adamw`` Keras's default of 0.004.
         patience: epochs without a lower validation loss before stopping; None trains all epochs.
         balance_classes: weight a sample by n / (classes * n_class), so that every class counts the same.
+        mixup: alpha of the shares by which rows of a batch are mixed, with soft labels between theirs; 0 mixes none.
         num_gpus: 0 trains on the CPU.
         mixed_precision: compute in bfloat16, keep the variables in float32.
     """
@@ -43,6 +44,7 @@ class FitSettings:
     scheduler_patience: int = 7
     patience: int | None = 15
     balance_classes: bool = True
+    mixup: float = 0.0
     num_gpus: int = 0
     mixed_precision: bool = False
 
@@ -52,6 +54,8 @@ class FitSettings:
                 raise InvalidInput(f"{name} must be 1 or more, not {getattr(self, name)}")
         if not self.learning_rate > 0:
             raise InvalidInput(f"learning_rate must be above 0, not {self.learning_rate}")
+        if not 0 <= self.mixup <= 10:
+            raise InvalidInput(f"mixup must be between 0 and 10, not {self.mixup}", hint="0.1 to 0.4 is usual.")
 
     @classmethod
     def from_config(cls, config: Config, *, epochs: int | None = None) -> FitSettings:
@@ -68,6 +72,7 @@ class FitSettings:
             scheduler_patience=training.scheduler_patience,
             patience=training.patience if training.early_stopping else None,
             balance_classes=config.dataset.balance_classes,
+            mixup=config.dataset.mixup if config.dataset.augmentation else 0.0,
             num_gpus=training.num_gpus,
             mixed_precision=training.mixed_precision,
         )

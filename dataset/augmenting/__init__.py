@@ -2,7 +2,7 @@
 
 from dataset.augmenting.augmenter import DatasetAugmenter
 from dataset.augmenting.manifest import is_augmented_folder
-from dataset.augmenting.medium import Medium, open_medium
+from dataset.augmenting.medium import Medium, note_reader, open_medium
 from dataset.augmenting.mixup import as_weighted_rows, mixup, one_hot
 from dataset.augmenting.recipe import Recipe, Variant
 from dataset.augmenting.rows import AugmentedBlobs, TrainingRow, TrainingRows
@@ -18,6 +18,7 @@ __all__ = [
     "as_weighted_rows",
     "is_augmented_folder",
     "mixup",
+    "note_reader",
     "one_hot",
     "open_medium",
 ]

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ecosight.plugins import load_plugin
+from ecosight.plugins import load_plugin, plugin_names
 
 if TYPE_CHECKING:
     import numpy as np
 
     from ecosight.config import Config
 
-__all__ = ["MEDIA", "Medium", "open_medium"]
+__all__ = ["MEDIA", "Medium", "note_reader", "open_medium"]
 
 MEDIA = "ecosight.augmented_media"
 """The family of plug-ins ``Config -> Medium``, named as the modalities are."""
@@ -66,3 +67,20 @@ def open_medium(config: Config) -> Medium:
     """The medium of the configured modality. Raises: NotFound: nobody wrote one for it."""
     made: Medium = load_plugin(MEDIA, config.project.modality)(config)
     return made
+
+
+def note_reader(config: Config) -> Callable[[bytes], str | None]:
+    """Tells the note of an augmented file, for who must not take one in; None for every file where no medium is known.
+
+    The medium is opened with the first file: a program that takes in nothing does not wait for it.
+    """
+
+    @cache
+    def medium() -> Medium | None:
+        return open_medium(config) if config.project.modality in plugin_names(MEDIA) else None
+
+    def note_in(data: bytes) -> str | None:
+        opened = medium()
+        return None if opened is None else opened.note_in(data)
+
+    return note_in

@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import sqlite3
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from dataset.similar.cache_file import connect
+from dataset.sample_cache import Bytes, CacheFile, compute
 from dataset.similar.candidates import Postings
-from ecosight.errors import EcosightError, InputError, IntegrityError, NotFound, Unavailable
-from ecosight.logs import get_logger
 from ecosight.ports import Fingerprint, Fingerprinter, Progress
 
 __all__ = ["Bytes", "FingerprintStore", "Fingerprints"]
 
 _IDS_A_QUERY = 500
-_ROWS_A_COMMIT = 64
-
-
-class Bytes(Protocol):
-    """Where a sample's bytes are; ``ecosight.ports.BlobStore`` is one."""
-
-    def get(self, digest: str, /) -> bytes: ...
+_TABLE = """CREATE TABLE IF NOT EXISTS fingerprints (id TEXT PRIMARY KEY, contents TEXT NOT NULL,
+    crc INTEGER NOT NULL, words BLOB NOT NULL, places BLOB NOT NULL, trace_crc INTEGER NOT NULL, trace BLOB NOT NULL)"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,9 +72,8 @@ class FingerprintStore:
 
     def __init__(self, folder: Path, fingerprinter: Fingerprinter, blobs: Bytes, *, workers: int | None = None) -> None:
         name = hashlib.sha256(fingerprinter.digest.encode()).hexdigest()[:32]
-        self._file = folder / f"{name}.sqlite"
-        self.fingerprinter, self._blobs = fingerprinter, blobs
-        self.workers = workers or len(os.sched_getaffinity(0))
+        self._cache = CacheFile(folder / f"{name}.sqlite", _TABLE, what="fingerprint cache")
+        self.fingerprinter, self._blobs, self.workers = fingerprinter, blobs, workers
 
     def collect(self, sample_ids: Sequence[str], progress: Progress) -> Fingerprints:
         """The fingerprints of samples, made only where they are not in the cache.
@@ -94,12 +84,15 @@ class FingerprintStore:
         nothing. Raises: Unavailable: the cache cannot be written. Cancelled: what was made stays.
         """
         unreadable: dict[str, str] = {}
-        with self._open() as connection:
+        with self._cache.open() as connection:
             found = _read(connection, sample_ids)
             missing = [each for each, contents in zip(sample_ids, found.contents, strict=True) if contents is None]
             if missing:
                 del found  # it would lie in memory twice
-                unreadable = self._compute(connection, missing, progress)
+                keep = partial(_write, connection)
+                unreadable = compute(
+                    self._made, missing, keep, task="fingerprinting", workers=self.workers, progress=progress
+                )
                 found = _read(connection, sample_ids)
         return Fingerprints(
             contents=tuple(found.contents),
@@ -113,7 +106,7 @@ class FingerprintStore:
         """The traces of samples that ``collect`` gave; a damaged one is made again."""
         wanted = list(sample_ids)
         traces: dict[str, bytes] = {}
-        with self._open() as connection:
+        with self._cache.open() as connection:
             for start in range(0, len(wanted), _IDS_A_QUERY):
                 some = wanted[start : start + _IDS_A_QUERY]
                 for sample_id, crc, trace in _select(connection, "id, trace_crc, trace", some):
@@ -126,78 +119,8 @@ class FingerprintStore:
                     traces[sample_id] = made.trace
         return traces
 
-    def _compute(self, connection: sqlite3.Connection, missing: list[str], progress: Progress) -> dict[str, str]:
-        """Fingerprint and store; sample id -> why it was not possible."""
-        unreadable: dict[str, str] = {}
-        if not missing:
-            return unreadable
-        made: dict[str, Fingerprint] = {}
-        pool = ThreadPoolExecutor(self.workers, thread_name_prefix="fingerprint")
-        try:
-            with progress.task("fingerprinting", len(missing), "sample") as task:
-                for sample_id, future in _ordered(pool, self._made, missing, 4 * self.workers):
-                    progress.checkpoint()
-                    try:
-                        made[sample_id] = future.result()
-                    except (InputError, NotFound, IntegrityError) as error:
-                        unreadable[sample_id] = error.message
-                    if len(made) >= _ROWS_A_COMMIT:
-                        _write(connection, made)
-                        made = {}
-                    task.advance(unreadable=len(unreadable))
-        finally:
-            pool.shutdown(cancel_futures=True)
-            _write(connection, made)
-        return unreadable
-
     def _made(self, sample_id: str) -> Fingerprint:
         return self.fingerprinter.fingerprint(self._blobs.get(sample_id))
-
-    @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        try:
-            try:
-                connection = connect(self._file)
-            except sqlite3.OperationalError:
-                raise
-            except sqlite3.DatabaseError:  # no database any more
-                get_logger("dataset").warning("fingerprint cache is damaged, beginning anew", file=str(self._file))
-                self._forget()
-                connection = connect(self._file)
-            with closing(connection):
-                yield connection
-        except sqlite3.OperationalError as error:
-            raise self._unusable(Unavailable, error) from error
-        except sqlite3.DatabaseError as error:
-            self._forget()
-            raise self._unusable(IntegrityError, error) from error
-
-    def _forget(self) -> None:
-        for suffix in ("", "-wal", "-shm"):
-            self._file.with_name(self._file.name + suffix).unlink(missing_ok=True)
-
-    def _unusable(self, kind: type[EcosightError], error: sqlite3.Error) -> EcosightError:
-        return kind(
-            f"the fingerprint cache {self._file} cannot be used: {error}",
-            hint="It can be deleted at any time; check the space on its disk, then try again.",
-        )
-
-
-def _ordered(
-    pool: ThreadPoolExecutor, make: Callable[[str], Fingerprint], ids: Sequence[str], at_once: int
-) -> Iterator[tuple[str, Future[Fingerprint]]]:
-    """Each id with its finished future, never more than ``at_once`` waiting: fingerprints are not piled up."""
-    left = iter(ids)
-    running: dict[Future[Fingerprint], str] = {}
-    while True:
-        for sample_id in left:
-            running[pool.submit(make, sample_id)] = sample_id
-            if len(running) >= at_once:
-                break
-        if not running:
-            return
-        for done in wait(running, return_when=FIRST_COMPLETED).done:
-            yield running.pop(done), done
 
 
 def _select(connection: sqlite3.Connection, columns: str, ids: Sequence[str]) -> Iterator[tuple[Any, ...]]:

@@ -6,6 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from ecosight.config.gates import GateRule
 from ecosight.config.section import Section
 
 __all__ = ["RetrainingSection", "TrainingSection", "TuningSection", "EvaluationSection"]
@@ -79,6 +80,8 @@ class EvaluationSection(Section):
     """Metrics that are shown first."""
     benchmark_fps: bool = False
     """Whether speed is measured too."""
+    speed_seconds: float = Field(5.0, gt=0, le=600)
+    """About how long each of the three processes times the model when speed is measured."""
     generate_plots: bool = True
     """Whether figures are drawn."""
     bootstrap_samples: int = Field(1000, ge=100)
@@ -87,3 +90,5 @@ class EvaluationSection(Section):
     """A candidate may be this much less accurate than the champion on the same test part."""
     class_margin: float = Field(0.10, ge=0, le=1)
     """No class's recall may fall by more than this."""
+    gates: list[GateRule] | None = None
+    """Rules that a candidate must keep, instead of those two margins; docs/evaluation.md lists their kinds."""

@@ -70,6 +70,12 @@ class DatasetSection(Section):
     """Folder that versions are checked out to."""
     augmentation: bool = True
     """Whether the training part is augmented."""
+    augmentation_variants: int = Field(2, ge=0, le=100)
+    """Varied copies of each training sample that a training learns from."""
+    augmentation_techniques: list[str] | None = None
+    """Techniques taken in turn, ``a/b`` draws one of two; default: those of the kind of sample."""
+    mixup: float = Field(0.0, ge=0, le=10)
+    """Alpha of mixup: rows of a batch are mixed, and so are their labels; 0 is none, 0.1 to 0.4 is usual."""
     balance_classes: bool = True
     """Whether rare classes weigh more in training."""
 

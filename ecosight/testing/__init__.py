@@ -13,6 +13,7 @@ They need pytest, which is no dependency of the product: ``pip install 'ecosight
 from ecosight.testing.blob_store import BlobStoreConformance
 from ecosight.testing.clock import ClockConformance, ManualClock
 from ecosight.testing.embedder import EmbedderConformance
+from ecosight.testing.fingerprinter import FingerprinterConformance
 from ecosight.testing.leadership import LeadershipConformance
 from ecosight.testing.modality import CompilingConformance, ModalityConformance
 from ecosight.testing.model_source import ModelSourceConformance
@@ -27,6 +28,7 @@ __all__ = [
     "ClockConformance",
     "CompilingConformance",
     "EmbedderConformance",
+    "FingerprinterConformance",
     "LeadershipConformance",
     "ManualClock",
     "ModalityConformance",

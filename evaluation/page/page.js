@@ -215,11 +215,36 @@ function errors() {
   });
 }
 
+function decision() {
+  const { promote, verdicts, evidence } = report.decision;
+  const room = section("Decision", `rules of version ${evidence.rules}`);
+  make(room, "p", { class: promote ? "verdict yes" : "verdict no" },
+    promote ? "It may become champion." : "It may not become champion.");
+  table(room, ["rule", "verdict", "found"], verdicts.map(({ rule, outcome, blocks, sentence }) =>
+    [rule.name || rule.kind.replaceAll("_", " "), outcome + (blocks ? ", blocks" : ""), sentence]));
+}
+function speed() {
+  const { request, decode, predict, throughput, fps, load_s, loaded_bytes, peak_bytes, machine } = report.speed;
+  const short = (x) => (x >= 100 ? x.toFixed(0) : x.toFixed(x >= 10 ? 1 : 2));
+  const told = (e, unit = 1) => `${short(e.value / unit)} [${short(e.low / unit)}, ${short(e.high / unit)}]`;
+  const room = section("Speed", `${report.speed.requests} requests in ${report.speed.repeats} fresh processes with `
+    + `${report.speed.engine}; in brackets the least and greatest of the processes; ${machine.processor}, `
+    + `${machine.cores_usable} cores, ${machine.system}`);
+  table(room, ["milliseconds", "p50", "p95", "p99"], [["bytes to answer", request], ["decode", decode],
+    ["predict", predict]].map(([name, each]) => [name, told(each.p50), told(each.p95), told(each.p99)]));
+  table(room, ["samples a second", "value"], [["from bytes, one at a time", told(fps)],
+    ...throughput.map((each) => [`in batches of ${each.size}`, told(each.per_second)])]);
+  table(room, ["needs", "value"], [["seconds to load", told(load_s)], ["MB when loaded", told(loaded_bytes, 1e6)],
+    ["MB at most", told(peak_bytes, 1e6)]]);
+}
+
 const many = report.kind === "detection" ? `${report.n} boxes in ${report.images} pictures` : `${report.n} samples`;
 document.getElementById("about").textContent = `${many}, ${report.group_count} groups; model ${report.model_digest || "not named"}`;
+if (report.decision) decision();
 headline();
 if (report.confusion) confusion();
 if (report.errors) errors();
 curves();
 calibration();
 classes();
+if (report.speed) speed();

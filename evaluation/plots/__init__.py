@@ -7,7 +7,7 @@ from evaluation.plots.curves import pr_figure, roc_figure
 from evaluation.plots.errors import error_figure
 from evaluation.plots.learning import learning_figure
 from evaluation.plots.look import png_bytes
-from evaluation.plots.writing import draw_plots, write_plots
+from evaluation.plots.writing import draw_plots, write_page, write_plots
 
 __all__ = [
     "class_figure",
@@ -20,5 +20,6 @@ __all__ = [
     "pr_figure",
     "reliability_figure",
     "roc_figure",
+    "write_page",
     "write_plots",
 ]

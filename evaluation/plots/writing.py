@@ -19,12 +19,14 @@ from evaluation.report import ClassificationReport
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from evaluation.gates import GateDecision
     from evaluation.metrics import AnyReport
     from evaluation.multilabel import MultilabelReport
+    from evaluation.speed import SpeedReport
 
     Figures = dict[str, Callable[[], Figure]]
 
-__all__ = ["PAGE_FILE", "draw_plots", "write_plots"]
+__all__ = ["PAGE_FILE", "draw_plots", "write_page", "write_plots"]
 
 PAGE_FILE = "report.html"
 
@@ -44,21 +46,37 @@ def draw_plots(report: AnyReport, *, history: Mapping[str, Sequence[float]] | No
     return {name: png_bytes(draw()) for name, draw in figures.items()}
 
 
-def write_plots(report: AnyReport, folder: Path, *, history: Mapping[str, Sequence[float]] | None) -> list[Path]:
+def write_plots(
+    report: AnyReport,
+    folder: Path,
+    *,
+    history: Mapping[str, Sequence[float]] | None,
+    decision: GateDecision | None = None,
+    speed: SpeedReport | None = None,
+) -> list[Path]:
     """Write the figures of ``draw_plots`` and the interactive page into a folder, which is made if it is missing.
 
+    Args:
+        decision, speed: shown on the page.
     Returns: the files, ``report.html`` last.
     """
-    from evaluation.page import report_page
-
     folder.mkdir(parents=True, exist_ok=True)
     files = []
     for name, drawn in draw_plots(report, history=history).items():
         files.append(folder / f"{name}.png")
         files[-1].write_bytes(drawn)
+    return [*files, write_page(report, folder, decision=decision, speed=speed)]
+
+
+def write_page(
+    report: AnyReport, folder: Path, *, decision: GateDecision | None = None, speed: SpeedReport | None = None
+) -> Path:
+    """Write the interactive page alone into a folder that is there. Returns: the file."""
+    from evaluation.page import report_page
+
     page = folder / PAGE_FILE
-    page.write_text(report_page(report), "utf-8")
-    return [*files, page]
+    page.write_text(report_page(report, decision=decision, speed=speed), "utf-8")
+    return page
 
 
 def _figures(report: AnyReport) -> Figures:

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ecosight.config import Config
+from ecosight.errors import InvalidInput
 from ecosight.plugins import load_plugin
 from ecosight.values import MediaInfo, ParityReport
 
 if TYPE_CHECKING:
     from modalities.sound.embedders import SoundEmbedder
     from modalities.sound.fingerprint import SoundFingerprinter
+    from modalities.sound.quality import SoundQuality
     from modalities.sound.servable import SoundServable
 
 __all__ = ["SoundModality"]
@@ -56,11 +58,30 @@ class SoundModality:
                 self._embedder = made
             return self._embedder
 
+    cut_suffix = ".wav"
+
+    def cut(self, path: Path, piece: Any) -> bytes:
+        """A piece of a recording, lossless, as a WAV file.
+
+        Raises: InvalidInput: it is no span, or none of this recording. UnreadableMedia: it cannot be decoded.
+        """
+        from modalities.sound.cutting import cut_sound
+
+        if not hasattr(piece, "start_s"):
+            raise InvalidInput("a recording has no boxes", hint="Set project.modality to what the files are.")
+        return cut_sound(path, piece, self._config.sound)
+
     def fingerprinter(self) -> SoundFingerprinter:
         """What finds copies of a recording (``ecosight.ports.Fingerprinter``)."""
         from modalities.sound.fingerprint import SoundFingerprinter
 
         return SoundFingerprinter(self._config.sound)
+
+    def quality_meter(self) -> SoundQuality:
+        """What measures how good a recording is (``ecosight.ports.QualityMeter``)."""
+        from modalities.sound.quality import SoundQuality
+
+        return SoundQuality(self._config.sound)
 
     def build_head(self, dimension: int, classes: int, *, seed: int, options: Mapping[str, Any]) -> Any:
         from modalities.sound.head import build_head

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline import source_told as sources
 from pipeline.console import DryRun, JsonOutput, print_result, workbench
 
 if TYPE_CHECKING:
@@ -30,37 +31,51 @@ def mount(app: typer.Typer) -> None:
 
 def ingest(
     context: typer.Context,
-    source: Annotated[Path, typer.Argument(help="A folder with a folder per class, or a CSV: path,label,group.")],
+    source: Annotated[
+        Path, typer.Argument(help="A folder per class, a CSV, ESC-50, COCO, YOLO, Raven, …: `docs/datasets.md`.")
+    ],
     message: Annotated[str, typer.Option("--message", "-m", help="Why this version is made.")] = "",
     group_pattern: Annotated[
         str | None, typer.Option(help="Regular expression on the file name; its first group names the recording.")
     ] = None,
+    format: sources.Format = "",
+    boxes: sources.Boxes = "crop",
+    classes: sources.Classes = [],  # noqa: B006
+    label_column: sources.LabelColumn = "",
+    test_fold: sources.TestFolds = [],  # noqa: B006
+    val_fold: sources.ValFolds = [],  # noqa: B006
     dry_run: DryRun = False,
     as_json: JsonOutput = False,
 ) -> None:
     """Take in labelled recordings and commit them as a new dataset version."""
-    from dataset.ingest import ingest as run_ingest
-    from dataset.reading import find_recordings
+    from dataset.ingest import ingest_found
     from ecosight.progress import terminal_progress
 
     bench = workbench(context)
-    if dry_run:
-        found = find_recordings(source, bench.modality.extensions)
-        counts: dict[str, int] = {}
-        for recording in found:
-            counts[recording.label] = counts.get(recording.label, 0) + 1
-        result = {"dry_run": True, "recordings": len(found), "class_counts": counts}
-        print_result(result, as_json=as_json, text=f"would read {len(found)} recordings: {_counts(counts)}")
-        return
-    report = run_ingest(
+    intake = bench.intake if group_pattern is None else bench.intake_grouped_by(group_pattern)
+    seen = sources.read_source(
         source,
-        intake=bench.intake if group_pattern is None else bench.intake_grouped_by(group_pattern),
+        intake,
+        format=format,
+        boxes=boxes,
+        classes=classes,
+        label_column=label_column,
+        test_folds=test_fold,
+        val_folds=val_fold,
+    )
+    if dry_run:
+        print_result(sources.look(seen), as_json=as_json, text=sources.look_lines(seen))
+        return
+    report = ingest_found(
+        seen.found,
+        skipped=seen.skipped,
+        base=seen.base,
+        intake=intake,
         repository=bench.datasets,
         message=message or f"ingest {source.name}",
         progress=terminal_progress(),
-        extensions=bench.modality.extensions,
     )
-    print_result(report.as_dict(), as_json=as_json, text=report_lines(report))
+    print_result(report.as_dict() | {"format": seen.format}, as_json=as_json, text=report_lines(report))
 
 
 def label(

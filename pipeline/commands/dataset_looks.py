@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -56,18 +57,36 @@ def show(context: typer.Context, version: Version = "", as_json: JsonOutput = Fa
         print(line)
 
 
-def stats(context: typer.Context, version: Version = "", as_json: JsonOutput = False) -> None:
-    """Count samples, groups and bytes of a version."""
+def stats(
+    context: typer.Context,
+    version: Version = "",
+    report: Annotated[
+        Path | None, typer.Option("--report", metavar="FILE.html", help="Also write a page; it measures quality.")
+    ] = None,
+    quality: Annotated[
+        bool | None, typer.Option("--quality/--no-quality", help="Read samples and measure how good they are.")
+    ] = None,
+    samples: Annotated[
+        int, typer.Option(min=0, help="Measure the quality of at most so many samples; 0 for all.")
+    ] = 2000,
+    accuracy: Annotated[
+        float, typer.Option(min=0, max=1, help="Accuracy to plan the next collection for; 0.5 is the worst case.")
+    ] = 0.5,
+    as_json: JsonOutput = False,
+) -> None:
+    """Count what a version holds: classes, stations, hours, labels; say what to collect next."""
     from dataset.contents import Dataset
+    from pipeline.dataset_statistics import statistics_of, stats_lines, write_page
 
     bench = workbench(context)
     found = bench.datasets.get(version or None)
-    told = Dataset(version or str(found.ref), found, bench.blobs).statistics()
-    text = [
-        f"{told['version']}: {told['samples']} samples, {told['groups']} groups, {told['size_bytes'] / 1e6:,.1f} MB"
-    ]
-    text += [f"  {label}: {many}" for label, many in told["classes"].items()]
-    print_result(told, as_json=as_json, text=text)
+    wanted = report is not None if quality is None else quality
+    statistics = statistics_of(bench, found, quality=wanted, most=samples, accuracy=accuracy)
+    if report is not None:
+        write_page(statistics, report)
+    # The keys that this verb has always told come last: what programs read stays what it was.
+    told = statistics.as_dict() | Dataset(version or str(found.ref), found, bench.blobs).statistics()
+    print_result(told, as_json=as_json, text=stats_lines(statistics, report))
 
 
 def diff(
@@ -78,7 +97,7 @@ def diff(
     as_json: JsonOutput = False,
 ) -> None:
     """Show which samples came and went between two versions, and whose label or part changed."""
-    from dataset.diffing import compare
+    from dataset.merging.diffing import compare
 
     datasets = workbench(context).datasets
     one, two = datasets.resolve(before), datasets.resolve(after or None)

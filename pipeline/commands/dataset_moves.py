@@ -34,7 +34,7 @@ def checkout(
     as_json: JsonOutput = False,
 ) -> None:
     """Lay a version out as files: PART/LABEL/NAME, and samples.csv."""
-    from dataset.checkout import checkout as lay_out
+    from dataset.folders.checkout import checkout as lay_out
     from ecosight.progress import terminal_progress
 
     bench = workbench(context)
@@ -66,8 +66,8 @@ def merge(
     as_json: JsonOutput = False,
 ) -> int:
     """Bring another line of versions into a branch, label by label."""
-    from dataset.conflicts import read_decisions, write_conflicts
-    from dataset.joining import merge as join
+    from dataset.merging.conflicts import read_decisions, write_conflicts
+    from dataset.merging.joining import merge as join
     from ecosight.errors import Conflict, exit_code
     from pipeline.near_copies import guard_against_copies
 
@@ -122,8 +122,8 @@ def split(
     as_json: JsonOutput = False,
 ) -> None:
     """Begin a branch with another split, or with some of the classes."""
-    from dataset.ledger import PARTS
-    from dataset.resplitting import begin_set
+    from dataset.entries import PARTS
+    from dataset.parting.resplitting import begin_set
     from dataset.splitting import parse_ratios
     from ecosight.errors import InvalidInput
     from pipeline.near_copies import guard_against_copies
@@ -165,8 +165,8 @@ def push(
     as_json: JsonOutput = False,
 ) -> None:
     """Send a branch and its tags to another store; only what is missing there."""
-    from dataset.remotes import open_remote
-    from dataset.transfer import push as send
+    from dataset.moving.remotes import open_remote
+    from dataset.moving.transfer import push as send
     from ecosight.progress import terminal_progress
 
     bench = workbench(context)
@@ -186,8 +186,8 @@ def pull(
     as_json: JsonOutput = False,
 ) -> None:
     """Fetch a branch and its tags from another store; only what is missing here."""
-    from dataset.remotes import open_remote
-    from dataset.transfer import pull as fetch
+    from dataset.moving.remotes import open_remote
+    from dataset.moving.transfer import pull as fetch
     from ecosight.progress import terminal_progress
 
     bench = workbench(context)
@@ -208,7 +208,7 @@ def gc(
     as_json: JsonOutput = False,
 ) -> None:
     """Delete stored bytes that no branch, tag, model, staged change or accepted sample needs."""
-    from dataset.collecting import collect
+    from dataset.keeping.collecting import collect
     from ecosight.progress import terminal_progress
 
     bench = workbench(context)
@@ -232,7 +232,7 @@ def fsck(
     as_json: JsonOutput = False,
 ) -> int:
     """Examine the store: whole versions, no missing bytes, no group on two sides. Exit code 7 on a fault."""
-    from dataset.checking import check
+    from dataset.keeping.checking import check
     from ecosight.errors import IntegrityError, exit_code
     from ecosight.progress import terminal_progress
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from pipeline import source_told as sources
 from pipeline.commands.data import dataset_app, report_lines
 from pipeline.console import DryRun, JsonOutput, print_result, print_table, workbench
 from pipeline.dataset_told import Branch, Copies, Override, Version, override_lines, read_overrides, version_row
@@ -14,8 +15,8 @@ from pipeline.dataset_told import Branch, Copies, Override, Version, override_li
 
 def status(context: typer.Context, branch: Branch = "main", as_json: JsonOutput = False) -> None:
     """Tell what is staged, which accepted samples no version holds yet, and what the newest version is."""
-    from dataset.staging import Stage
-    from dataset.unversioned import unversioned
+    from dataset.lines.staging import Stage
+    from dataset.lines.unversioned import unversioned
 
     bench = workbench(context)
     datasets = bench.datasets
@@ -62,21 +63,26 @@ def create(
 def add(
     context: typer.Context,
     source: Annotated[
-        Path | None, typer.Argument(help="A folder with a folder per class, or a CSV: path,label.")
+        Path | None, typer.Argument(help="A folder per class, a CSV, ESC-50, COCO, YOLO, Raven, …")
     ] = None,
     labels: Annotated[Path | None, typer.Option(help="Corrections: a CSV with sample_id,label.")] = None,
     remove: Annotated[Path | None, typer.Option(help="What goes: a CSV with sample_id.")] = None,
     relabel: Annotated[
         bool, typer.Option("--relabel", help="Files that are known get the label they have now.")
     ] = False,
+    format: sources.Format = "",
+    boxes: sources.Boxes = "crop",
+    classes: sources.Classes = [],  # noqa: B006
+    label_column: sources.LabelColumn = "",
+    test_fold: sources.TestFolds = [],  # noqa: B006
+    val_fold: sources.ValFolds = [],  # noqa: B006
     branch: Branch = "main",
     dry_run: DryRun = False,
     as_json: JsonOutput = False,
 ) -> None:
     """Stage files, corrections and removals for the next commit."""
     from dataset.adding import read_corrections, read_removals, stage_found
-    from dataset.reading import survey
-    from dataset.staging import Stage
+    from dataset.lines.staging import Stage
     from ecosight.errors import InvalidInput
     from ecosight.progress import terminal_progress
 
@@ -84,12 +90,16 @@ def add(
         raise InvalidInput("there is nothing to add", hint="Name a folder or a CSV, or give --labels or --remove.")
     bench = workbench(context)
     changes = [*([read_corrections(labels)] if labels else []), *([read_removals(remove)] if remove else [])]
-    found = survey(source, bench.modality.extensions) if source else None
+    asked: dict[str, Any] = {"format": format, "boxes": boxes, "classes": classes, "label_column": label_column}
+    folds: dict[str, Any] = {"test_folds": test_fold, "val_folds": val_fold}
+    found = sources.read_source(source, bench.intake, **asked, **folds) if source else None
     result: dict[str, Any] = {"dry_run": dry_run, "rows": sum(map(len, changes))}
     lines: list[str] = []
     if dry_run:
         result["files"] = len(found.found) if found else 0
+        result |= sources.look(found) if found else {}
         lines.append(f"would stage {result['files']} files and {result['rows']} corrections or removals")
+        lines += sources.look_lines(found) if found else []
         print_result(result, as_json=as_json, text=lines)
         return
     stage = Stage(bench.datasets)
@@ -103,10 +113,10 @@ def add(
             progress=terminal_progress(),
             branch=branch,
             skipped=found.skipped,
-            base=source if source.is_dir() else source.parent,
+            base=found.base,
             relabel=relabel,
         )
-        result |= report.as_dict()
+        result |= report.as_dict() | {"format": found.format}
         lines += [line for line in report_lines(report) if line != report.sentence]
     for each in changes:
         stage.add(each, branch)
@@ -130,8 +140,8 @@ def commit(
 ) -> None:
     """Make a version of what is staged."""
     from dataset.changes import changes_from_samples
-    from dataset.staging import Stage
-    from dataset.unversioned import unversioned
+    from dataset.lines.staging import Stage
+    from dataset.lines.unversioned import unversioned
     from pipeline.near_copies import guard_against_copies
 
     bench = workbench(context)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ecosight.errors import Refused, exit_code
 from pipeline.commands.jobs import follow_training
 from pipeline.console import DryRun, JsonOutput, options, print_result, workbench
 
@@ -44,14 +45,23 @@ def evaluate(
         str, typer.Option(help="A dataset part such as main@v3/test, or a folder or CSV of labelled files.")
     ] = "",
     output: Annotated[Path | None, typer.Option(help="Folder for report.json and the figures.")] = None,
+    speed: Annotated[
+        bool | None, typer.Option("--speed/--no-speed", help="Measure latency, throughput and memory too [configured].")
+    ] = None,
+    gates: Annotated[
+        bool, typer.Option("--gates", help="Ask the gates whether it may become champion; exit code 8 if not.")
+    ] = False,
     as_json: JsonOutput = False,
 ) -> None:
     """Measure a model from raw files to labels: accuracy, per class, calibration, with 95% intervals."""
     from ecosight.progress import terminal_progress
     from pipeline.assess import assess
 
-    result = assess(workbench(context), model=model, data=data, output=output, progress=terminal_progress())
+    bench, progress = workbench(context), terminal_progress()
+    result = assess(bench, model=model, data=data, output=output, progress=progress, speed=speed, gates=gates)
     print_result(result.as_dict(), as_json=as_json, text=result.lines())
+    if result.decision is not None and not result.decision.promote:
+        raise typer.Exit(exit_code(Refused("the gates said no")))
 
 
 def register(

@@ -221,7 +221,9 @@ def test_a_model_promoted_before_anybody_met_it_gets_no_processes_of_its_own(wor
     history = world.routings.history(rollout.id)
     assert [[arm.name for arm in each.arms] for each in history] == [["champion"], ["champion"]]
     assert history[0].standby == (NEW,)
-    whole(world, world.rollouts.get(rollout.id), NEW)
+    end = world.rollouts.get(rollout.id)
+    assert end is not None
+    whole(world, end, NEW)
 
 
 def test_only_one_of_two_controllers_writes(world: World) -> None:

@@ -13,6 +13,7 @@ from augment_kit import AugmentedProject, noise, recording, write_recordings
 
 from dataset.augmenting import Recipe
 from dataset.entries import Entry
+from dataset.intake import Intake
 from ecosight.errors import InvalidInput, NotFound, Refused
 from ecosight.progress import NullProgress
 from ecosight.values import Sample
@@ -117,7 +118,10 @@ def test_a_background_that_is_measured_on_or_was_made_here_is_refused(project: A
 def test_an_augmented_file_that_came_in_as_a_sample_is_not_varied_again(own_project: AugmentedProject) -> None:
     augmenter = own_project.augmenter()
     made = next(augmenter.make(augmenter.entries[0].sample_id)).data
-    sample = own_project.bench.intake.accept(made, label="dog", source="copy.wav", origin="upload").sample
+    # Intake refuses such a file; one that was taken in before it did is still there.
+    bench = own_project.bench
+    intake = Intake(bench.modality, bench.blobs, bench.samples, group_pattern=None, clock=bench.clock)
+    sample = intake.accept(made, label="dog", source="copy.wav", origin="upload").sample
     assert isinstance(sample, Sample)
     # In no group that is known, it may well come into the training part.
     version = own_project.bench.datasets.commit([sample], message="a copy came in")
@@ -129,6 +133,24 @@ def test_an_augmented_file_that_came_in_as_a_sample_is_not_varied_again(own_proj
         later.read(sample.id)
     with pytest.raises(Refused, match="is an augmented file"):
         later.materialise(own_project.bench.config.root / "out", NullProgress(), workers=1)
+
+
+def test_an_augmented_file_is_no_new_sample_for_an_upload_or_a_folder(
+    own_project: AugmentedProject, tmp_path: Path
+) -> None:
+    own_project.augmenter().materialise(tmp_path / "out", NullProgress(), workers=1, originals=False)
+    copies = sorted((tmp_path / "out").rglob("*.wav"))
+    before = own_project.bench.samples.count()
+    with pytest.raises(InvalidInput, match=r"augmented copy .*, which is never a sample of its own") as caught:
+        own_project.bench.intake.accept(copies[0].read_bytes(), label="dog", source="copy.wav", origin="upload")
+    assert "a training makes such copies by itself" in caught.value.hint
+    folder = write_recordings(tmp_path / "mixed", groups=1, first=90, takes=1)  # two recordings that are new
+    for number, path in enumerate(copies[:3]):
+        (folder / "dog" / f"{number}.wav").write_bytes(path.read_bytes())
+    report = own_project.add(folder)
+    assert report.accepted == 2
+    assert [row["path"] for row in report.refused] == ["dog/0.wav", "dog/1.wav", "dog/2.wav"]
+    assert own_project.bench.samples.count() == before + 2
 
 
 def test_variants_are_no_samples(own_project: AugmentedProject, tmp_path: Path) -> None:

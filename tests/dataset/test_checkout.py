@@ -19,8 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataset.changes import removed
-from dataset.checkout import CheckoutReport, checkout
-from dataset.file_names import file_names
+from dataset.folders.checkout import CheckoutReport, checkout
+from dataset.folders.file_names import file_names
 from dataset.versions import DatasetRepository
 from ecosight.errors import AlreadyRunning, Conflict, IntegrityError
 from ecosight.ids import content_digest

@@ -11,11 +11,11 @@ from dataset_kit import MemoryBlobs, id_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataset.chunks import ChunkedTable, chunk_bits
-from dataset.diffing import differing_rows
-from dataset.packs import PackCache
-from dataset.rows import group_schema, hex_of, keys_of, keys_of_hex
-from dataset.snapshots import key_column
+from dataset.merging.diffing import differing_rows
+from dataset.storing.chunks import ChunkedTable, chunk_bits
+from dataset.storing.packs import PackCache
+from dataset.storing.rows import group_schema, hex_of, keys_of, keys_of_hex
+from dataset.storing.snapshots import key_column
 from ecosight.errors import IntegrityError, NotFound
 
 Rows = dict[str, str]

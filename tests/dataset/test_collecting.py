@@ -14,9 +14,9 @@ import pytest
 from dataset_kit import id_of, on_disk, sample
 
 from dataset.changes import changes_from_samples
-from dataset.checking import check
-from dataset.collecting import CollectReport, collect
-from dataset.staging import Stage
+from dataset.keeping.checking import check
+from dataset.keeping.collecting import CollectReport, collect
+from dataset.lines.staging import Stage
 from dataset.versions import DatasetRepository
 from ecosight.clock import SystemClock
 from ecosight.errors import Refused

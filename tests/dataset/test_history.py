@@ -12,12 +12,12 @@ from dataset_kit import id_of, in_memory, labels_of, parts_of, sample
 
 from dataset.adding import read_corrections, read_removals, stage_found
 from dataset.changes import changes_from_samples, relabelled, removed
-from dataset.diffing import compare
 from dataset.entries import Entry, encode_entries, encode_groups
-from dataset.joining import merge
+from dataset.lines.staging import Stage
+from dataset.lines.unversioned import unversioned
+from dataset.merging.diffing import compare
+from dataset.merging.joining import merge
 from dataset.reading import survey
-from dataset.staging import Stage
-from dataset.unversioned import unversioned
 from dataset.versions import DatasetRepository
 from ecosight.errors import Conflict, InvalidInput, NotEnoughData, NotFound
 from ecosight.progress import NullProgress

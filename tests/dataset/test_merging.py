@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataset.changes import relabelled, removed
-from dataset.conflicts import read_decisions, write_conflicts
-from dataset.joining import merge
+from dataset.merging.conflicts import read_decisions, write_conflicts
+from dataset.merging.joining import merge
 from dataset.versions import DatasetRepository
 from ecosight.errors import InvalidInput, NotFound, Refused
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from dataset.file_refs import FileRefs
-from dataset.s3_refs import S3Refs
+from dataset.moving.file_refs import FileRefs
+from dataset.moving.s3_refs import S3Refs
 from ecosight.errors import Unavailable
 from ecosight.testing import RefStoreConformance
 

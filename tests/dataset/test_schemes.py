@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataset.changes import relabelled
-from dataset.joining import merge
-from dataset.resplitting import begin_set
+from dataset.merging.joining import merge
+from dataset.parting.resplitting import begin_set
 from dataset.splitting import parse_ratios
 from dataset.versions import DatasetRepository
 from ecosight.errors import Conflict, InvalidInput, NotEnoughData, Refused

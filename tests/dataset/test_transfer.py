@@ -15,10 +15,10 @@ import pytest
 from dataset_kit import id_of, labels_of, on_disk, sample
 
 from dataset.changes import relabelled
-from dataset.checking import check
-from dataset.joining import merge
-from dataset.remotes import Remote, open_remote
-from dataset.transfer import TransferReport, pull, push
+from dataset.keeping.checking import check
+from dataset.merging.joining import merge
+from dataset.moving.remotes import Remote, open_remote
+from dataset.moving.transfer import TransferReport, pull, push
 from dataset.versions import DatasetRepository
 from ecosight.errors import Conflict, IntegrityError, InvalidInput, NotFound
 from ecosight.progress import NullProgress

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ecosight.errors import InvalidInput
 from evaluation.classification import evaluate_classification
-from evaluation.gate import GateDecision, decide_gate, replay_gate
+from evaluation.gates import GateDecision, decide_gate, replay_gate
 from evaluation.report import ClassificationReport
 
 Table = dict[str, tuple[int, int]]

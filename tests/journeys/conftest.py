@@ -17,6 +17,7 @@ def project(tmp_path: Path) -> Project:
     """A fresh project: fast trainings, short leases."""
     (tmp_path / "config.yaml").write_text(
         "training: {epochs: 12, batch_size: 16}\n"
+        "dataset: {augmentation: false}\n"
         "retraining: {lease_seconds: 2, min_new_samples: 6}\n"
         "serving: {poll_seconds: 0.2}\n"
         "evaluation: {bootstrap_samples: 100}\n",

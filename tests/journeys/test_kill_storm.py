@@ -48,7 +48,9 @@ def test_ingest_killed_eight_times_ends_with_every_recording_once(project: Proje
 
 def test_uploads_acknowledged_before_a_kill_are_there_after_it(project: Project, serve: Callable[[], Server]) -> None:
     rng = np.random.default_rng(2)
-    (project.folder / "config.yaml").write_text("retraining: {automatic: false}\n", "utf-8")
+    (project.folder / "config.yaml").write_text(
+        "retraining: {automatic: false}\ndataset: {augmentation: false}\n", "utf-8"
+    )
     waiting = [(label, number) for number in range(60) for label in TONES_HZ]
     acknowledged: Counter[str] = Counter()
     for _ in range(6):
@@ -87,7 +89,9 @@ def test_training_killed_eight_times_ends_with_one_model_one_run_one_row(project
         kill(process)
         if project.run("retrain", "history"):  # its end is recorded: one more `train` would be one more training
             break
-    (project.folder / "config.yaml").write_text("retraining: {lease_seconds: 2, max_attempts: 20}\n", "utf-8")
+    (project.folder / "config.yaml").write_text(
+        "retraining: {lease_seconds: 2, max_attempts: 20}\ndataset: {augmentation: false}\n", "utf-8"
+    )
     if not project.run("retrain", "history"):
         project.run("train")
     history = project.run("retrain", "history")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,9 +16,10 @@ from ecosight.config import SoundSection
 from ecosight.errors import UnreadableMedia, UnsupportedMedia
 from ecosight.ports import Fingerprint
 from ecosight.seeds import generator
+from ecosight.testing import FingerprinterConformance
 from modalities.sound import landmarks
 from modalities.sound.fingerprint import SoundFingerprinter
-from modalities.sound.synthesis import make_clip, make_station
+from modalities.sound.synthesis import LABELS, make_clip, make_station
 
 Wave = NDArray[np.float32]
 RATE = 22_050
@@ -58,6 +60,23 @@ COPIES: dict[str, Callable[[Wave, int], bytes]] = {
     "a second of silence before and behind": lambda wave, rate: encode(np.pad(wave, rate), rate),
     "noise at 20 dB": lambda wave, rate: encode(noisy(wave, 20), rate),
 }
+
+
+@pytest.fixture(scope="module")
+def waves() -> list[tuple[Wave, int]]:
+    station = make_station("s", generator(9, "station"))
+    made = [make_clip(label, generator(9, label), station) for label in LABELS[:3]]
+    return [soundfile.read(io.BytesIO(data), dtype="float32") for data in made]
+
+
+class TestSounds(FingerprinterConformance):
+    @pytest.fixture
+    def samples(self, waves: list[tuple[Wave, int]]) -> list[bytes]:
+        return [encode(wave, rate) for wave, rate in waves]
+
+    @pytest.fixture
+    def copies(self, waves: list[tuple[Wave, int]]) -> list[bytes]:
+        return [COPIES["first tenth cut"](wave, rate) for wave, rate in waves]
 
 
 @pytest.mark.parametrize("change", COPIES)

@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 
 from dataset.augmenting import DatasetAugmenter, Medium, Recipe, open_medium
-from dataset.ingest import ingest
+from dataset.ingest import IngestReport, ingest
 from ecosight.config import Config
 from ecosight.progress import NullProgress
 from pipeline.wiring import Workbench
@@ -58,8 +58,8 @@ class AugmentedProject:
         self.bench.config.root.mkdir(parents=True, exist_ok=True)
         self.medium: Medium = open_medium(self.bench.config)
 
-    def add(self, source: Path) -> None:
-        ingest(
+    def add(self, source: Path) -> IngestReport:
+        return ingest(
             source,
             intake=self.bench.intake,
             repository=self.bench.datasets,

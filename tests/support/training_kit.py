@@ -77,6 +77,7 @@ def open_project(folder: Path, template: Path | None = None, **sections: dict[st
         "training": {"epochs": 8, "batch_size": 16, "learning_rate": 0.01, "hidden_units": [16], "dropout": [0.1]},
         "evaluation": {"bootstrap_samples": 100, "generate_plots": False},
         "retraining": {"min_new_samples": 6, "lease_seconds": 5},
+        "dataset": {"augmentation": False},  # for all tests but those that are about it
     }
     for name, values in sections.items():
         settings[name] = {**settings.get(name, {}), **values}

@@ -76,6 +76,7 @@ def test_the_run_holds_params_curves_figures_dataset_and_decisions(trained):
     assert run.metrics["test_accuracy"] == record.accuracy
     assert run.params["embedder"] == "logmel"
     assert (run.params["seed"], run.params["dataset"]) == ("7", "main@v1")
+    assert (run.params["augmentation_variants"], run.metrics["augmented_rows"]) == ("0", 0)
     assert run.tags["ecosight.verdict"] == "promoted"
     assert run.tags["ecosight.job_id"] == "job_first"
     files = artifacts(project, run.run_id)

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from ecosight.config import Config
-from ecosight.errors import InvalidInput, MediaTooLarge, UnreadableMedia
+from ecosight.errors import InvalidInput
 from modalities.image.augmentation.picture import Picture, clip_boxes
+from modalities.image.reading import read_picture
 
 __all__ = ["PictureMedium"]
 
 _NOTE_PREFIX = "ecosight-augmented"
 _QUALITY = 95
-_MOST_PIXELS = 100_000_000
 
 
 class PictureMedium:
@@ -34,24 +34,15 @@ class PictureMedium:
     """Changes whenever the same bytes and techniques could give other variants."""
 
     def __init__(self, config: Config) -> None:
+        self._limits = config.image
         self.max_bytes = config.image.max_bytes
 
     def read(self, data: bytes, marks: Any = None) -> Picture:
         """Decode a picture; grey, palette and CMYK ones become RGB too.
 
-        Raises: UnreadableMedia: it cannot be decoded whole. MediaTooLarge: too many pixels. InvalidInput: marks.
+        Raises: InputError: as ``read_picture``. InvalidInput: the marks.
         """
-        from PIL import Image, ImageOps, UnidentifiedImageError
-
-        try:
-            with Image.open(io.BytesIO(data)) as opened:
-                if opened.width * opened.height > _MOST_PIXELS:
-                    raise MediaTooLarge(
-                        f"the picture has {opened.width} x {opened.height} pixels", hint="Make it smaller first."
-                    )
-                pixels = np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
-        except (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-            raise UnreadableMedia("the picture cannot be decoded", hint="It is damaged, cut, or no picture.") from error
+        pixels = read_picture(data, self._limits).pixels
         boxes, labels = _read_marks(marks)
         boxes, labels = clip_boxes(boxes, labels, (pixels.shape[1], pixels.shape[0]))
         return Picture(pixels=pixels, boxes=boxes, labels=labels)

@@ -1,0 +1,1 @@
+"""Versions as folders of files."""

@@ -1,0 +1,1 @@
+"""The lines that a dataset grows on: branches, tags, history, and what is staged for the next version."""

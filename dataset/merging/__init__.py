@@ -1,0 +1,1 @@
+"""Two versions side by side: what differs, and bringing two lines together."""

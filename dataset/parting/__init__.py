@@ -1,0 +1,1 @@
+"""Which part a group belongs to, and the rules that no version may break in silence."""

@@ -1,0 +1,40 @@
+"""Owns asking a search for duplicates which of a commit's new samples are copies of each other or of older ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from dataset.entries import Entry
+from dataset.lines.branches import MAIN
+from dataset.parting.guards import NearDuplicates
+
+if TYPE_CHECKING:
+    from dataset.similar import DuplicateReport, SampleRow
+    from dataset.versions import DatasetRepository
+
+__all__ = ["pairs_by_search"]
+
+Search = Callable[[Sequence["SampleRow"]], "DuplicateReport"]
+
+
+def pairs_by_search(repository: DatasetRepository, search: Search, branch: str = MAIN) -> NearDuplicates:
+    """Pairs of copies, found by a search over the branch's newest version and what is new.
+
+    Args:
+        search: such as ``dataset.similar.find_duplicates`` with a store of fingerprints.
+    """
+
+    def pairs(new: Sequence[str]) -> Iterable[tuple[str, str]]:
+        head = repository.head(branch)
+        known = list(head.entries) if head is not None else []
+        fresh = frozenset(new)
+        rows = [entry for entry in known if entry.sample_id not in fresh]
+        rows += [Entry(sample_id=id, label="", group=id, part="", source="", size_bytes=0) for id in new]
+        for cluster in search(rows).clusters:
+            members = sorted({member.sample_id for member in cluster.members})
+            # All members against one that is new: enough to hold the whole cluster together.
+            if newest := [sample_id for sample_id in members if sample_id in fresh]:
+                yield from ((newest[0], other) for other in members if other != newest[0])
+
+    return pairs

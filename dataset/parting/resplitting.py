@@ -1,0 +1,131 @@
+"""Owns making a set of its own from a version: other classes, or another split. It begins a branch.
+
+The split of a line of versions never changes, so that no model is ever tested on what one before it learned. Whoever
+wants another split begins another line; models of different lines are not compared on their test parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from dataset.changes import change_schema
+from dataset.parting.guards import checked_overrides
+from dataset.parting.schemes import checked_scheme
+from dataset.parting.settling import Settled
+from dataset.splitting import DatasetSplitter
+from dataset.storing.manifests import Override, VersionSummary
+from dataset.storing.snapshots import Snapshot
+from ecosight.errors import Conflict, InvalidInput, NotEnoughData
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from dataset.versions import DatasetRepository
+
+__all__ = ["begin_set"]
+
+
+def begin_set(
+    repository: DatasetRepository,
+    branch: str,
+    *,
+    version: str | None = None,
+    by: str = "stratified",
+    ratios: Mapping[str, float] | None = None,
+    seed: int | None = None,
+    holdout: Mapping[str, Sequence[str]] | None = None,
+    labels: Collection[str] = (),
+    station_pattern: str | None = None,
+    message: str = "",
+    overrides: Mapping[str, str] | None = None,
+    dry_run: bool = False,
+) -> tuple[VersionSummary | None, Settled]:
+    """Split a version anew, on a branch of its own.
+
+    Args:
+        by: ``stratified``, ``time`` (train before val before test) or ``station`` (a station is in one part).
+        ratios, seed: as the repository has them, if not given.
+        holdout: part -> stations that must be in it; by ``station`` only.
+        labels: only these classes; none given takes all.
+        station_pattern: finds the station in the file name: its first group, or all that it matched.
+    Returns: the branch's first version (None for a dry run), and what it holds.
+    Raises: Conflict: there is such a branch. InvalidInput, NotEnoughData: the samples do not tell what the split
+        needs. Refused: near-duplicates would be on two sides.
+    """
+    given = checked_overrides(overrides)
+    digest = repository.resolve(version)
+    if repository.branches.get(branch) is not None:
+        raise Conflict(f"there is a branch {branch!r} already", hint="A split begins a new one.")
+    source = repository.snapshots.load(digest)
+    splitter = DatasetSplitter(ratios or repository.ratios, repository.splitter.seed if seed is None else seed)
+    scheme = {**checked_scheme(by, holdout), "set": branch}
+    changes = _changes(source, labels, station_pattern)
+    base = replace(Snapshot.empty(scheme), overrides=_inherited(repository, source))
+    settled = _settled(repository, base, changes, splitter)
+    if dry_run:
+        return None, settled
+    stored = repository.store(
+        settled,
+        parents=[digest],
+        message=message or f"split of {version or 'the newest version'} by {by}",
+        given=given,
+        splitter=splitter,
+    )
+    if not repository.branches.move(branch, None, stored):
+        raise Conflict(f"there is a branch {branch!r} already", hint="Somebody was quicker; choose another name.")
+    return repository.summary(stored), settled
+
+
+def _settled(repository: DatasetRepository, base: Snapshot, changes: pa.Table, splitter: DatasetSplitter) -> Settled:
+    from dataset.parting.settling import settle
+
+    return settle(
+        base, changes, splitter=splitter, now=repository.clock.now(), near_duplicates=repository.near_duplicates
+    )
+
+
+def _changes(source: Snapshot, labels: Collection[str], station_pattern: str | None) -> pa.Table:
+    """All samples of the source, as if they were new."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    table = source.entries.table()
+    if unknown := set(labels) - source.standing.keys():
+        known = ", ".join(sorted(source.standing))
+        raise InvalidInput(f"there is no class {min(unknown)!r}", hint=f"The version has {known}.")
+    if labels:
+        table = table.filter(pc.is_in(table.column("label"), pa.array(sorted(labels))))
+    if len(table) == 0:
+        raise NotEnoughData("there is nothing to split", hint="Name a version with samples.")
+    if station_pattern is not None:
+        table = table.set_column(
+            table.column_names.index("station"),
+            "station",
+            _stations(table.column("source").to_pylist(), station_pattern),
+        )
+    table = table.set_column(table.column_names.index("part"), "part", pa.nulls(len(table), pa.string()))
+    action = pa.array(["return"] * len(table), pa.string())
+    return table.append_column("action", action).cast(change_schema())
+
+
+def _stations(sources: Sequence[str], pattern: str) -> pa.Array:
+    import re
+
+    import pyarrow as pa
+
+    try:
+        found = [re.search(pattern, source) for source in sources]
+    except re.error as error:
+        raise InvalidInput(f"{pattern!r} is no regular expression: {error}", hint=r"Such as '^(\w+)-'.") from error
+    names = [match and (match.group(1) if match.re.groups else match.group(0)) for match in found]
+    return pa.array([name or None for name in names], pa.string())
+
+
+def _inherited(repository: DatasetRepository, source: Snapshot) -> tuple[Override, ...]:
+    """Whole groups are placed anew, so overrides about groups and times end here. Near-duplicates are looked for
+    again; where nobody can, what is known of them is still told."""
+    if repository.near_duplicates is not None:
+        return ()
+    return tuple(each for each in source.overrides if each.name == "near-duplicates")

@@ -1,0 +1,159 @@
+"""Reads Label Studio's JSON export: choices, labelled regions of recordings, and rectangles in pictures.
+
+Several annotators of one task are compared; ``dataset.readers.agreeing`` says how.
+Source: labelstud.io, "Label Studio JSON format of annotated tasks".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from dataset.readers.agreeing import Statement, agreed
+from dataset.readers.json_text import listed, load_json, mapped, number, text
+from dataset.readers.rows import row
+from dataset.readers.source import Source
+from dataset.readers.values import Box, Found, ReadOptions, Skipped, Span
+from ecosight.errors import InvalidInput
+
+__all__ = ["LABEL_STUDIO", "LabelStudio"]
+
+_UPLOAD = re.compile(r"^[0-9a-f]{8}-")
+"""What Label Studio puts before the name of an uploaded file."""
+_MEDIA = ("audio", "image", "sound", "video", "url")
+
+
+class LabelStudio:
+    """One sample for each task with a choice, and for each region or rectangle."""
+
+    name = "label-studio"
+    fallback = False
+
+    def recognises(self, source: Source) -> bool:
+        return bool(self._files(source))
+
+    def read(self, source: Source, options: ReadOptions) -> Iterator[Found | Skipped]:
+        del options
+        for path in self._files(source) or source.notes(".json"):
+            tasks = listed(load_json(path), path.name)
+            for place, task in enumerate(tasks):
+                yield from _task(source, path, f"task {_name(task, place)}", task)
+
+    def _files(self, source: Source) -> list[Path]:
+        return [path for path in source.notes(".json") if _looks(source.head(path))]
+
+
+LABEL_STUDIO = LabelStudio()
+
+
+def _looks(head: str) -> bool:
+    return head.lstrip().startswith("[") and ('"annotations"' in head or '"completions"' in head)
+
+
+def _name(task: Any, place: int) -> str:
+    return str(task["id"])[:20] if isinstance(task, dict) and "id" in task else f"[{place}]"
+
+
+def _task(source: Source, path: Path, place: str, task: Any) -> Iterator[Found | Skipped]:
+    try:
+        told = mapped(task, "the task")
+        data = mapped(told.get("data"), "its data")
+        made = listed(told.get("annotations", told.get("completions")), "its annotations")
+    except InvalidInput as error:
+        yield Skipped(path=path, reason=f"{place}: {error.message}")
+        return
+    statements: list[Statement] = []
+    for number_of, annotation in enumerate(made):
+        for at, each in _results(annotation):
+            try:
+                statements += _statements(mapped(each, "it"), _who(annotation, number_of))
+            except InvalidInput as error:
+                yield Skipped(path=path, reason=f"{place}, result [{at}]: {error.message}")
+    if not statements:
+        yield Skipped(path=path, reason=f"{place}: nobody gave it a label")
+    for one in agreed(statements):
+        if isinstance(one, str):
+            yield Skipped(path=path, reason=f"{place}: {one}")
+        else:
+            yield row(path, place, lambda o=one: _found(source, path, data, o))  # type: ignore[misc]
+
+
+def _results(annotation: Any) -> list[tuple[int, Any]]:
+    if not isinstance(annotation, dict) or annotation.get("was_cancelled"):
+        return []
+    results = annotation.get("result")
+    return list(enumerate(results)) if isinstance(results, list) else []
+
+
+def _who(annotation: Mapping[str, Any], place: int) -> str:
+    """The annotator; where the export names none, each annotation is taken for another person's."""
+    who = annotation.get("completed_by")
+    who = who.get("id", who.get("email")) if isinstance(who, dict) else who
+    return f"annotation {place}" if who is None else str(who)
+
+
+def _statements(result: Mapping[str, Any], who: str) -> list[Statement]:
+    kind, value = result.get("type"), mapped(result.get("value", {}), "value")
+    if kind == "choices":
+        names = listed(value.get("choices"), "choices")
+        piece: Span | Box | None = None
+        if "start" in value:  # a choice about a region
+            piece = _span(value)
+    elif kind == "labels" and "start" in value and "paragraphs" not in value:
+        names, piece = listed(value.get("labels"), "labels"), _span(value)
+    elif kind == "rectanglelabels":
+        names, piece = listed(value.get("rectanglelabels"), "rectanglelabels"), _box(value, result)
+    elif kind in ("textarea", "rating", "relation", "number", "datetime", "labels", "rectangle", "audio"):
+        return []  # remarks, and regions whose label is told by a result of its own
+    else:
+        raise InvalidInput(f"results of the type {str(kind)[:40]!r} are not read")
+    if not names:
+        raise InvalidInput("it gives no label")
+    labels = tuple(text(name, "a label") for name in names)
+    return [Statement(who=who, labels=labels, piece=piece)]
+
+
+def _span(value: Mapping[str, Any]) -> Span:
+    return Span(start_s=number(value.get("start"), "start"), end_s=number(value.get("end"), "end"))
+
+
+def _box(value: Mapping[str, Any], result: Mapping[str, Any]) -> Box:
+    """Label Studio counts in percent of the picture."""
+    if value.get("rotation"):
+        raise InvalidInput("a turned rectangle cannot be cut")
+    x, y, width, height = (number(value.get(name), name) / 100 for name in ("x", "y", "width", "height"))
+    return Box(x0=x, y0=y, x1=x + width, y1=y + height, unit="share")
+
+
+def _found(source: Source, path: Path, data: Mapping[str, Any], one: Statement) -> Found:
+    told = next((data[key] for key in _MEDIA if isinstance(data.get(key), str)), None)
+    if told is None:
+        texts = [value for value in data.values() if isinstance(value, str)]
+        told = texts[0] if len(texts) == 1 else None
+    label, *others = one.labels
+    return Found(
+        path=_path(source, path, text(told, "the name of its file")),
+        label=label,
+        others=tuple(others),
+        annotators=one.people,
+        span=one.piece if isinstance(one.piece, Span) else None,
+        box=one.piece if isinstance(one.piece, Box) else None,
+    )
+
+
+def _path(source: Source, path: Path, told: str) -> Path:
+    url = urlsplit(told)
+    local = parse_qs(url.query).get("d")  # /data/local-files/?d=recordings/1.wav
+    name = unquote(local[0] if local else url.path)
+    if local:
+        return source.find(name, near=[path.parent])
+    try:
+        return source.find(name if not url.scheme else "/" + name, near=[path.parent])
+    except InvalidInput:
+        last = name.rpartition("/")[2]
+        if not _UPLOAD.match(last):
+            raise
+        return source.called(_UPLOAD.sub("", last))

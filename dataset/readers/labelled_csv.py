@@ -1,0 +1,142 @@
+"""Reads a CSV of our own: the columns path and label, and perhaps more about each file."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from dataset.labels import check_group, check_label
+from dataset.readers.json_text import number
+from dataset.readers.source import Source
+from dataset.readers.values import Found, ReadOptions, Skipped, Span
+from ecosight.errors import InvalidInput
+
+__all__ = ["LABELLED_CSV", "LabelledCsv"]
+
+_SHOWN_FAULTS = 20
+_OTHERS = frozenset({".json", ".xml", ".yaml", ".yml", ".zip", ".gz", ".tar", ".tgz", ".7z", ".rar"})
+_Found = dict[tuple[Path, Span | None], tuple[int, Found]]
+
+
+class LabelledCsv:
+    """``path,label`` and perhaps group, fold, station, captured_at, annotators, start_s and end_s.
+
+    Whoever writes such a table for EcoSight wants all of it: a bad row refuses the whole, and all are told at once.
+    Paths are relative to the CSV, and may lead out of its folder.
+    """
+
+    name = "csv"
+    fallback = True
+
+    def recognises(self, source: Source) -> bool:
+        return source.path.is_file() and source.path.suffix.lower() not in _OTHERS
+
+    def read(self, source: Source, options: ReadOptions) -> Iterator[Found | Skipped]:
+        del options
+        path = source.path
+        faults: list[str] = []
+        found: list[Found] = []
+        first: _Found = {}
+        for line, row in _rows(path, faults):
+            each = _row(path.parent, row, line, faults)
+            if each is None:
+                continue
+            known = first.setdefault((each.path.resolve(), each.span), (line, each))
+            if known[1] is each:
+                found.append(each)
+            elif (each.label, each.group) != (known[1].label, known[1].group):
+                faults.append(f"line {line}: {row['path']!r} has another label or group in line {known[0]}")
+        if faults:
+            raise _bad_rows(path, faults)
+        if not found:
+            raise InvalidInput(
+                f"{path.name} names no files", hint="Below the header path,label one line for each file."
+            )
+        yield from found
+
+
+LABELLED_CSV = LabelledCsv()
+
+
+def _rows(source: Path, faults: list[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    with source.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file, restkey="", restval="", strict=True, skipinitialspace=True)
+        try:
+            columns = [str(name).strip() for name in reader.fieldnames or []]
+            missing = [name for name in ("path", "label") if name not in columns]
+            if missing:
+                raise InvalidInput(
+                    f"{source.name} has no column {' and no column '.join(missing)} (it has: {', '.join(columns)})",
+                    hint="The first line names the columns: path,label or path,label,group.",
+                )
+            reader.fieldnames = columns
+            for row in reader:
+                if row.pop("", None):
+                    faults.append(f"line {reader.line_num}: more fields than columns (a comma without quotes?)")
+                else:
+                    yield reader.line_num, {name: str(value or "").strip() for name, value in row.items()}
+        except csv.Error as error:
+            faults.append(f"line {reader.reader.line_num}: {error}")
+        except UnicodeDecodeError as error:
+            raise InvalidInput(f"{source.name} is not UTF-8 text", hint="Save the CSV as UTF-8.") from error
+
+
+def _row(folder: Path, row: dict[str, str], line: int, faults: list[str]) -> Found | None:
+    if not row["path"]:
+        faults.append(f"line {line}: no path")
+        return None
+    path = folder / row["path"]
+    # Only regular files: the user may point outside the CSV's folder, but a pipe or a device would hang.
+    if "\0" in row["path"] or not path.is_file():
+        faults.append(f"line {line}: there is no file {row['path']!r}")
+        return None
+    try:
+        group = check_group(row["group"]) if row.get("group") else None
+        return Found(path=path, label=check_label(row["label"]), group=group, **_more(row))
+    except InvalidInput as error:
+        faults.append(f"line {line}: {error.message}")
+        return None
+
+
+def _more(row: dict[str, str]) -> dict[str, Any]:
+    start, end = row.get("start_s", ""), row.get("end_s", "")
+    span = None
+    if start or end:
+        span = Span(start_s=number(start or None, "start_s"), end_s=number(end or None, "end_s"))
+    return {
+        "station": row.get("station") or None,
+        "fold": row.get("fold") or None,
+        "captured_at": _moment(row["captured_at"]) if row.get("captured_at") else None,
+        "annotators": _count(row["annotators"]) if row.get("annotators") else None,
+        "span": span,
+    }
+
+
+def _moment(told: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(told)
+    except ValueError:
+        raise InvalidInput(f"captured_at {told[:40]!r} is no time such as 2026-05-01T04:30:00+02:00") from None
+    if moment.tzinfo is None:
+        raise InvalidInput(f"captured_at {told[:40]!r} names no time zone, such as Z or +02:00")
+    return moment.astimezone(UTC)
+
+
+def _count(told: str) -> int:
+    if not told.isdecimal() or not 0 < int(told) < 10_000:
+        raise InvalidInput(f"{told[:20]!r} is no number of annotators")
+    return int(told)
+
+
+def _bad_rows(source: Path, faults: list[str]) -> InvalidInput:
+    more = f"; and {len(faults) - _SHOWN_FAULTS} more" if len(faults) > _SHOWN_FAULTS else ""
+    many = "a bad row" if len(faults) == 1 else f"{len(faults)} bad rows"
+    return InvalidInput(
+        f"{source.name} has {many}: " + "; ".join(faults[:_SHOWN_FAULTS]) + more,
+        hint="Paths are relative to the CSV. Nothing was read; mend the rows and run it again.",
+        faults=faults[:_SHOWN_FAULTS],
+        fault_count=len(faults),
+    )

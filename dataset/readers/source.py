@@ -1,0 +1,150 @@
+"""Owns looking into a source: which annotation files it has, and where a file that one of them names really is."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+
+from ecosight.errors import InvalidInput
+
+__all__ = ["Source", "within"]
+
+_DEPTH = 4
+"""Levels of folders in which annotation files are looked for; the source itself is the first."""
+_HEAD_BYTES = 64 * 1024
+_NOTES = frozenset({".csv", ".json", ".txt", ".tsv", ".xml", ".yaml", ".yml"})
+_BESIDE = frozenset({"annotations", "labels", "meta", "metadata", "selections"})
+"""Folders of annotations, whose files name what lies in the folder above."""
+_MACHINE_PATH = re.compile(r"^(?:[A-Za-z]:)?/|^[A-Za-z][A-Za-z0-9+.-]*://")
+
+
+class Source:
+    """A folder, or one annotation file, that labelled files are read from.
+
+    Attributes:
+        path: as the user named it. root: the folder that holds everything; nothing outside of it is read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        folder = path if path.is_dir() else path.parent
+        beside = folder is not path and folder.name.lower() in _BESIDE and folder.parent != folder
+        self.root = folder.parent if beside else folder
+
+    def notes(self, *suffixes: str) -> list[Path]:
+        """Annotation files with these endings: the source itself, or those at most three folders below it, in order."""
+        return [path for path in self._notes if path.suffix.lower() in suffixes]
+
+    def find(self, told: str, *, near: Sequence[Path] = ()) -> Path:
+        """The regular file that an annotation names.
+
+        Args:
+            told: a path relative to the root or to one of ``near``; of a path of another machine only the name counts.
+        Raises: InvalidInput: it is not there, leads out of the root, or several files have its name.
+        """
+        clean = told.strip().replace("\\", "/")
+        if not clean or "\0" in clean:
+            raise InvalidInput("no file is named" if not clean else f"{told[:80]!r} is no file name")
+        if _MACHINE_PATH.match(clean):
+            return self.called(clean)
+        inside = [path for folder in (*near, self.root) if (path := within(self.root, folder, clean)) is not None]
+        if not inside:
+            raise InvalidInput(f"{told[:200]!r} leads out of {self.root.name or self.root}")
+        return next((path for path in inside if path.is_file()), None) or self.called(clean)
+
+    def called(self, told: str) -> Path:
+        """The one file below the root with this name, or else with this name before its ending."""
+        name = posixpath.basename(told)
+        stem = posixpath.splitext(name)[0]
+        paths = self._by_name.get(name) or [p for p in self._by_name_less_ending.get(stem, []) if not _is_note(p)]
+        if len(paths) == 1:
+            return paths[0]
+        if paths:
+            raise InvalidInput(f"{len(paths)} files are called {name[:200]!r}")
+        raise InvalidInput(f"there is no file {told[:200]!r}")
+
+    def stemmed(self, stem: str) -> Path | None:
+        """The one file below the root that has this name before its ending; None where there is none, or several."""
+        paths = [path for path in self._by_name_less_ending.get(stem, []) if not _is_note(path)]
+        return paths[0] if len(paths) == 1 else None
+
+    def media(self) -> Iterator[Path]:
+        """All files below the root that are no annotation files, in the order of their paths."""
+        return (path for paths in sorted(self._by_name.values()) for path in sorted(paths) if not _is_note(path))
+
+    @staticmethod
+    def head(path: Path) -> str:
+        """The beginning of a text file, for a look; bytes that are no UTF-8 are replaced."""
+        try:
+            with path.open("rb") as file:
+                return file.read(_HEAD_BYTES).decode("utf-8-sig", "replace")
+        except OSError:
+            return ""
+
+    @staticmethod
+    def tail(path: Path) -> str:
+        """The end of a text file."""
+        try:
+            with path.open("rb") as file:
+                file.seek(max(0, path.stat().st_size - _HEAD_BYTES))
+                return file.read(_HEAD_BYTES).decode("utf-8", "replace")
+        except OSError:
+            return ""
+
+    @cached_property
+    def _notes(self) -> list[Path]:
+        if not self.path.is_dir():
+            return [self.path]
+        return sorted(_files(self.path, _DEPTH, _NOTES))
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[Path]]:
+        found: dict[str, list[Path]] = defaultdict(list)
+        for path in _files(self.root):
+            found[path.name].append(path)
+        return found
+
+    @cached_property
+    def _by_name_less_ending(self) -> dict[str, list[Path]]:
+        found: dict[str, list[Path]] = defaultdict(list)
+        for paths in self._by_name.values():
+            for path in paths:
+                found[path.stem].append(path)
+        return found
+
+
+def within(root: Path, folder: Path, told: str) -> Path | None:
+    """``told`` relative to a folder; None where that leads out of the root. Links are not looked at."""
+    path = os.path.normpath(folder / told)
+    inside = os.path.join(os.path.abspath(root), "")
+    return Path(path) if (os.path.abspath(path) + os.sep).startswith(inside) else None
+
+
+def _is_note(path: Path) -> bool:
+    return path.suffix.lower() in _NOTES
+
+
+def _files(root: Path, depth: int = 64, suffixes: Collection[str] = ()) -> Iterator[Path]:
+    """Regular files below a folder that are not hidden, perhaps with these endings only.
+
+    Links to folders are followed, each folder once.
+    """
+    seen: set[str] = set()
+    for folder, folders, names in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        level = len(Path(folder).relative_to(root).parts)
+        if real in seen or level >= depth:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in names:
+            if name.startswith(".") or (suffixes and os.path.splitext(name)[1].lower() not in suffixes):
+                continue
+            if os.path.isfile(path := os.path.join(folder, name)):
+                yield Path(path)

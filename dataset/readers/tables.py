@@ -1,0 +1,63 @@
+"""Owns reading CSV and tab-separated tables of others, row by row with their lines."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+from ecosight.errors import InvalidInput
+
+__all__ = ["columns_of", "table_rows"]
+
+_QUOTING: dict[str, Literal[0, 3]] = {",": csv.QUOTE_MINIMAL, "\t": csv.QUOTE_NONE}
+
+
+def columns_of(line: str, delimiter: str = ",") -> list[str]:
+    """The column names in a first line."""
+    return [name.strip().strip('"') for name in line.strip("\ufeff\r\n").split(delimiter)]
+
+
+def table_rows(
+    path: Path,
+    needed: Sequence[str],
+    *,
+    delimiter: str = ",",
+    columns: Sequence[str] | None = None,
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """The rows below the header, trimmed, each with its line (1 is the first of the file). Empty lines are left out.
+
+    Args:
+        needed: columns that must be there. columns: their names, where no line of the file tells them; lines that
+            begin with # are passed over then.
+    Raises: InvalidInput: not UTF-8, a column is missing, or the quoting is broken.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            lines: Iterator[str] = iter(file)
+            if columns is not None:
+                lines = ("\n" if line.startswith("#") else line for line in file)
+            reader = csv.reader(
+                lines, delimiter=delimiter, quoting=_QUOTING[delimiter], strict=True, skipinitialspace=True
+            )
+            names = list(columns) if columns is not None else [name.strip() for name in next(reader, [])]
+            if missing := [name for name in needed if name not in names]:
+                raise InvalidInput(
+                    f"{path.name} has no column {' and no column '.join(missing)} (it has: {', '.join(names)})",
+                    hint="Was the first line lost, or is it another format? --format names it.",
+                )
+            try:
+                for row in reader:
+                    cells = [cell.strip() for cell in row]
+                    if any(cells):
+                        cells += [""] * (len(names) - len(cells))
+                        yield reader.line_num, dict(zip(names, cells, strict=False))
+            except csv.Error as error:
+                raise InvalidInput(
+                    f"{path.name}: line {reader.line_num}: {error}", hint="Is a quotation mark missing?"
+                ) from error
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"{path.name} is not UTF-8 text", hint="Save it as UTF-8.") from error
+    except OSError as error:
+        raise InvalidInput(f"{path.name} cannot be read: {error.strerror or error}") from error

@@ -1,0 +1,90 @@
+"""Reads Pascal VOC: one XML file for each picture, with its objects' boxes; also as CVAT exports it.
+
+Corners are numbers of pixels, counted from 1, both of them within the box. The fold is what ImageSets/Main tells.
+Source: Everingham et al., "The PASCAL VOC2012 Development Kit".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from dataset.readers.rows import row
+from dataset.readers.source import Source
+from dataset.readers.values import Box, Found, ReadOptions, Skipped
+from dataset.readers.xml_tree import Node, load_xml
+from ecosight.errors import InvalidInput
+
+__all__ = ["VOC", "PascalVoc"]
+
+_FOLDS = ("train", "val", "test")
+
+
+class PascalVoc:
+    """One sample an object. A damaged file costs its own picture only."""
+
+    name = "voc"
+    fallback = False
+
+    def recognises(self, source: Source) -> bool:
+        # Of thousands, a few tell: one that is cut off at its very beginning must not hide the rest.
+        return any(_is_voc(source.head(path)) for path in source.notes(".xml")[:20])
+
+    def read(self, source: Source, options: ReadOptions) -> Iterator[Found | Skipped]:
+        del options
+        folds = _folds(source)
+        for path in source.notes(".xml"):
+            try:
+                tree = load_xml(path)
+                if tree.tag != "annotation":
+                    raise InvalidInput(f"line {tree.line}: <{tree.tag}> is no annotation of VOC")
+            except InvalidInput as error:
+                yield Skipped(path=path, reason=error.message)
+                continue
+            objects = tree.all("object")
+            if not objects:
+                yield Skipped(path=path, reason="has no objects")
+            for node in objects:
+                yield row(path, f"line {node.line}", lambda n=node, t=tree, p=path: _found(source, p, t, n, folds))  # type: ignore[misc]
+
+
+VOC = PascalVoc()
+
+
+def _is_voc(head: str) -> bool:
+    return "<annotation>" in head or "<annotation " in head
+
+
+def _found(source: Source, path: Path, tree: Node, node: Node, folds: Mapping[str, str]) -> Found:
+    corners = node.first("bndbox")
+    if corners is None:
+        raise InvalidInput("the object has no <bndbox>")
+    size = tree.first("size")
+    width, height = (int(size.number("width")), int(size.number("height"))) if size is not None else (0, 0)
+    # The first pixel is 1. Tools that count from 0 write 0 for the edge, and that is the edge then.
+    box = Box(
+        x0=max(corners.number("xmin") - 1, 0) if corners.number("xmin") >= 0 else corners.number("xmin"),
+        y0=max(corners.number("ymin") - 1, 0) if corners.number("ymin") >= 0 else corners.number("ymin"),
+        x1=corners.number("xmax"),
+        y1=corners.number("ymax"),
+        # Some tools write 0 x 0 where they did not look.
+        size=(width, height) if width and height else None,
+    )
+    label = node.word("name")
+    if not label:
+        raise InvalidInput("the object has no <name>")
+    near = [path.parent, *(path.parent.parent / folder for folder in ("JPEGImages", "images", "Images", ""))]
+    file = source.find(tree.word("filename") or path.stem, near=near)
+    return Found(path=file, label=label, fold=folds.get(path.stem), box=box)
+
+
+def _folds(source: Source) -> dict[str, str]:
+    """Picture -> fold, from ImageSets/Main/train.txt and the like; whoever is in two lists is in the first."""
+    found: dict[str, str] = {}
+    for fold in _FOLDS:
+        for path in source.notes(".txt"):
+            if path.name == f"{fold}.txt" and "ImageSets" in path.parts:
+                for line in path.read_text("utf-8", "replace").splitlines():
+                    if line.split():
+                        found.setdefault(line.split()[0], fold)
+    return found

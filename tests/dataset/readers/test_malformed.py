@@ -1,0 +1,80 @@
+"""Whatever is wrong with a file is one sentence with its place; nothing outside of the source is read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ecosight.errors import InvalidInput
+
+BOMB = (
+    '<?xml version="1.0"?>\n<!DOCTYPE lolz [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;">]>\n'
+    "<annotations><image>&b;</image></annotations>"
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "format", "told"),
+    [
+        ("a.json", '{"images": [],\n "annotations": [', "", "a.json is no whole JSON file: line 2, column 18"),
+        ("a.json", '{"images": [], "annotations": {}}', "", "no list 'annotations'"),
+        ("a.json", '[{"id": 1, "annotations": [', "", "a.json is no whole JSON file: line 1"),
+        ("a.json", "[" * 100_000 + '"annotations"', "label-studio", "nested too deep"),
+        ("a.json", '{"images": [], "annotations": [NaN], "categories": []}', "", "NaN is no number of JSON"),
+        ("a.json", '{"images": [1], "annotations": [], "categories": []}', "", r"images\[0\] is no JSON object"),
+        ("a.xml", "<annotations>\n<image>\n</annotations>", "", "a.xml is no whole XML file: line 3, column 3"),
+        ("a.xml", BOMB, "", "line 2: it declares a document type"),
+        ("a.xml", "<annotations>" + "<a>" * 200, "", "nested too deep"),
+        ("a.xml", "<annotations><track/></annotations>", "", "annotation of a video"),
+        ("data.yaml", "names: [fox\nnc: 1", "", "data.yaml: line 2"),
+        ("data.yaml", "a: &a [x, x]\nnames: [*a, *a]", "", "holds aliases"),
+        ("data.yaml", "names: {fox: 1}", "", "names no classes"),
+        ("esc50.csv", "filename,fold,target,category,take\n1.wav,1,0,dog,A", "esc-50", "no column src_file"),
+        ("a.txt", "Selection\tBegin Time (s)\tEnd Time (s)\n1\t0\t1", "", "which column holds the label"),
+        ("notes.csv", "a,b\n1,2", "", "no column path and no column label"),
+    ],
+)
+def test_a_bad_file_is_refused_with_its_place(layout: Any, name: str, content: str, format: str, told: str) -> None:
+    path = layout.write(name, content)
+    with pytest.raises(InvalidInput, match=told) as caught:
+        layout.read(path.name, format=format)
+    assert "\n" not in caught.value.message
+    assert len(caught.value.message) < 500
+
+
+def test_text_in_another_encoding_says_so(layout: Any) -> None:
+    path = layout.write("a.json")
+    path.write_bytes('[{"annotations": [], "x": "Füchse"}]'.encode("latin-1"))
+    with pytest.raises(InvalidInput, match=r"a\.json is not UTF-8 text"):
+        layout.read("a.json")
+
+
+@pytest.mark.parametrize("told", ["../../secret.wav", "audio/../../../secret.wav", "..\\..\\secret.wav"])
+def test_no_annotation_leads_out_of_its_source(layout: Any, told: str) -> None:
+    layout.sound("../secret.wav")
+    layout.sound("audio/1.wav")
+    rows = ["filename,fold,target,category,esc10,src_file,take", "1.wav,1,0,dog,True,7,A", f"{told},1,0,dog,True,7,A"]
+    layout.write("meta/esc50.csv", "\n".join(rows))
+    seen = layout.read()
+    assert [each.path.name for each in seen.found] == ["1.wav"]
+    assert "leads out of source" in seen.skipped[0].reason
+
+
+@pytest.mark.parametrize("told", ["/etc/passwd", "C:\\recordings\\1.wav", "s3://bucket/1.wav", "/home/me/1.wav"])
+def test_of_a_path_on_another_machine_only_the_name_counts(layout: Any, told: str) -> None:
+    layout.sound("audio/1.wav")
+    layout.write(
+        "a.selections.txt", f"Begin Path\tBegin Time (s)\tEnd Time (s)\tlabel\n{told}\t0\t1\tfox\n1.wav\t0\t0.5\tfox\n"
+    )
+    seen = layout.read()
+    if told == "/etc/passwd":
+        assert [each.reason for each in seen.skipped] == ["line 2: there is no file '/etc/passwd'"]
+    else:
+        assert [each.path.name for each in seen.found] == ["1.wav", "1.wav"]
+
+
+def test_when_every_row_is_bad_the_source_is_refused_with_the_reasons(layout: Any) -> None:
+    layout.write("meta/esc50.csv", "filename,fold,target,category,esc10,src_file,take\n1.wav,1,0,dog,True,7,A\n")
+    with pytest.raises(InvalidInput, match=r"read as esc-50, gives no samples: esc50.csv: line 2: there is no file"):
+        layout.read()

@@ -1,0 +1,137 @@
+"""Picture layouts: boxes in pixels or shares, each with its class, and the fold where the layout tells one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dataset.reading import survey
+
+
+def coco(*annotations: dict[str, Any], size: tuple[int, int] = (40, 30)) -> dict[str, Any]:
+    return {
+        "images": [{"id": n, "file_name": f"{n}.png", "width": size[0], "height": size[1]} for n in (1, 2)],
+        "categories": [{"id": 7, "name": "fox"}, {"id": 9, "name": "owl"}],
+        "annotations": [{"id": n, **each} for n, each in enumerate(annotations)],
+    }
+
+
+def test_coco_gives_a_sample_a_box_and_the_fold_of_its_file(layout: Any) -> None:
+    layout.picture("images/1.png")
+    layout.picture("images/2.png", seed=2)
+    box = {"image_id": 1, "category_id": 7, "bbox": [5, 6, 10, 12]}
+    layout.write("annotations/instances_train.json", coco(box, box | {"bbox": [30, 0, 20, 5]}))
+    layout.write(
+        "annotations/instances_val.json", coco(box | {"image_id": 2, "category_id": 9}, box | {"category_id": 8})
+    )
+    seen = layout.read()
+    assert seen.format == "coco"
+    assert [(e.path.name, e.label, e.fold, e.box.name, e.box.size) for e in seen.found] == [
+        ("1.png", "fox", "train", "5,6,15,18", (40, 30)),
+        ("2.png", "owl", "val", "5,6,15,18", (40, 30)),
+    ]
+    assert [each.reason for each in seen.skipped] == [
+        "annotations[1]: the box 30, 0, 50, 5 reaches out of the picture of 40 x 30 pixels",
+        "'2.png' has no boxes",
+        "annotations[1]: there is no category 8",
+    ]
+
+
+def test_whole_pictures_are_those_of_one_class(layout: Any) -> None:
+    layout.picture("1.png")
+    layout.picture("2.png", seed=2)
+    fox = {"image_id": 1, "category_id": 7, "bbox": [5, 6, 10, 12]}
+    layout.write("all.json", coco(fox, fox, fox | {"image_id": 2}, fox | {"image_id": 2, "category_id": 9}))
+    seen = layout.read(boxes="whole")
+    assert [(each.path.name, each.label, each.box) for each in seen.found] == [("1.png", "fox", None)]
+    assert [each.reason for each in seen.skipped] == ["has boxes of 2 classes (fox, owl)"]
+
+
+def test_yolo_reads_shares_and_names_from_data_yaml(layout: Any) -> None:
+    layout.picture("images/train/a.png")
+    layout.picture("images/val/b.png", seed=2)
+    layout.picture("images/val/empty.png", seed=3)
+    layout.write("data.yaml", "path: ../x\ntrain: images/train\nval: images/val\nnames:\n  0: fox\n  1: owl\n")
+    layout.write("labels/train/a.txt", "0 0.5 0.5 0.5 0.5\n1 0.9 0.5 0.5 0.5\n\n7 0.5 0.5 0.1 0.1\n0 0.5 0.5\n")
+    layout.write("labels/val/b.txt", "1 0.25 0.25 0.5 0.5\n")
+    seen = layout.read()
+    assert seen.format == "yolo"
+    assert [(e.path.name, e.label, e.fold, e.box.name) for e in seen.found] == [
+        ("a.png", "fox", "train", "0.2500,0.2500,0.7500,0.7500"),
+        ("b.png", "owl", "val", "0.0000,0.0000,0.5000,0.5000"),
+    ]
+    assert [each.reason for each in seen.skipped] == [
+        "line 2: the box 0.65, 0.25, 1.15, 0.75 reaches out of the picture",
+        "line 4: data.yaml names no class 7",
+        "line 5: 3 values are not class, x, y, width, height",
+        "has no boxes",
+    ]
+
+
+def voc(name: str, *boxes: tuple[str, int, int, int, int]) -> str:
+    objects = "".join(
+        f"<object><name>{label}</name><bndbox><xmin>{a}</xmin><ymin>{b}</ymin><xmax>{c}</xmax><ymax>{d}</ymax></bndbox>"
+        "</object>\n"
+        for label, a, b, c, d in boxes
+    )
+    size = "<size><width>40</width><height>30</height><depth>3</depth></size>"
+    return f"<annotation>\n<filename>{name}</filename>\n{size}\n{objects}</annotation>\n"
+
+
+def test_voc_counts_pixels_from_one_and_takes_folds_from_its_lists(layout: Any) -> None:
+    layout.picture("JPEGImages/a.png")
+    layout.write("Annotations/a.xml", voc("a.png", ("fox", 1, 1, 40, 30), ("fox", 5, 5, 60, 10)))
+    layout.write("Annotations/cut.xml", voc("a.png", ("fox", 1, 1, 40, 30))[:60])
+    layout.write("ImageSets/Main/test.txt", "a\n")
+    seen = layout.read()
+    assert [(e.path.name, e.fold, e.box.name) for e in seen.found] == [("a.png", "test", "0,0,40,30")]
+    assert [each.reason for each in seen.skipped] == [
+        "line 5: the box 4, 4, 60, 10 reaches out of the picture of 40 x 30 pixels",
+        "cut.xml is no whole XML file: line 3, column 16: unclosed token",
+    ]
+
+
+def test_every_real_raccoon_is_read() -> None:
+    if "ECOSIGHT_DATA" not in os.environ:
+        pytest.skip("ECOSIGHT_DATA names no folder of real pictures")
+    seen = survey(Path(os.environ["ECOSIGHT_DATA"], "images/raccoon/dev"), {".jpg"})
+    assert (seen.format, len(seen.found), len({each.path for each in seen.found})) == ("voc", 108, 100)
+    assert not seen.skipped
+
+
+def test_cvat_reads_boxes_and_tags_and_leaves_out_what_is_no_rectangle(layout: Any) -> None:
+    layout.picture("images/a.png")
+    layout.picture("images/b.png", seed=2)
+    layout.write(
+        "annotations.xml",
+        '<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n<version>1.1</version>\n'
+        '<image id="0" name="a.png" subset="Train" width="40" height="30">\n'
+        '<box label="fox" occluded="0" xtl="1.5" ytl="2" xbr="10" ybr="12"></box>\n'
+        '<polygon label="fox" points="1,1;2,2;3,1"></polygon>\n'
+        '<box label="fox" rotation="30" xtl="1" ytl="2" xbr="10" ybr="12"></box>\n</image>\n'
+        '<image id="1" name="b.png" width="40" height="30"><tag label="empty"/></image>\n</annotations>\n',
+    )
+    seen = layout.read()
+    assert seen.format == "cvat"
+    assert [(e.path.name, e.label, e.fold, e.box and (e.box.x0, e.box.y1)) for e in seen.found] == [
+        ("a.png", "fox", "train", (1.5, 12.0)),
+        ("b.png", "empty", None, None),
+    ]
+    assert [each.reason for each in seen.skipped] == [
+        "line 6: a polygon is no box",
+        "line 7: a turned box cannot be cut",
+    ]
+
+
+def test_label_studio_counts_rectangles_in_percent(layout: Any) -> None:
+    layout.picture("a.png")
+    value = {"x": 25, "y": 50, "width": 50, "height": 40, "rotation": 0, "rectanglelabels": ["fox"]}
+    result = {"type": "rectanglelabels", "original_width": 40, "original_height": 30, "value": value}
+    people = [{"completed_by": who, "result": [result]} for who in (1, 2)]
+    layout.write("export.json", [{"id": 5, "data": {"image": "a.png"}, "annotations": people}])
+    (found,) = layout.read().found
+    assert (found.label, found.annotators) == ("fox", 2)
+    assert (found.box.unit, found.box.name) == ("share", "0.2500,0.5000,0.7500,0.9000")

@@ -1,0 +1,79 @@
+"""A source says by itself what it is; where it does not, the user is asked and never guessed for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dataset.readers.folds import with_parts
+from ecosight.errors import InvalidInput, NotFound, Refused
+from ecosight.plugins import plugin_names
+
+COCO: dict[str, list[str]] = {"images": [], "annotations": [], "categories": []}
+
+
+def test_all_readers_are_plug_ins() -> None:
+    assert set(plugin_names("ecosight.readers")) >= {
+        *("audioset", "class-folders", "coco", "csv", "cvat", "esc-50"),
+        *("label-studio", "raven", "urbansound8k", "voc", "yolo"),
+    }
+
+
+def test_a_source_that_could_be_two_things_is_asked_about(layout: Any) -> None:
+    layout.picture("images/a.png")
+    layout.write("labels/a.txt", "0 0.5 0.5 0.5 0.5")
+    layout.write("data.yaml", "names: [fox]")
+    layout.write("annotations.json", COCO)
+    with pytest.raises(InvalidInput, match="looks like coco and yolo") as caught:
+        layout.read()
+    assert caught.value.hint == "Say which: --format coco or --format yolo."
+    assert layout.read(format="yolo").found[0].label == "fox"
+    with pytest.raises(NotFound, match="no plug-in 'yolov8'") as unknown:
+        layout.read(format="yolov8")
+    assert "yolo" in unknown.value.hint
+
+
+def test_folders_of_another_layout_are_not_taken_for_classes(layout: Any) -> None:
+    layout.picture("train/1.png")
+    layout.picture("val/2.png")
+    with pytest.raises(InvalidInput, match="train, val are hardly classes"):
+        layout.read()
+    assert [each.label for each in layout.read(format="class-folders").found] == ["train", "val"]
+
+
+def test_an_archive_is_not_read_as_a_table(layout: Any) -> None:
+    layout.write("all.zip", "PK")
+    with pytest.raises(InvalidInput, match="no layout that is known"):
+        layout.read("all.zip")
+
+
+def test_folds_become_parts_as_the_publisher_says(esc50: Any) -> None:
+    found = esc50.read().found
+    placed = with_parts(found, test=["1"], val=["2"])
+    assert {(each.fold, each.part) for each in placed} == {("1", "test"), ("2", "val"), ("3", "train")}
+    assert with_parts(found, test=[], val=[]) == found
+
+
+@pytest.mark.parametrize(
+    ("test", "val", "told"),
+    [
+        (["1"], [], "both --test-fold and --val-fold"),
+        (["1"], ["1"], "cannot be test and val"),
+        (["1"], ["9"], "there is no fold '9'"),
+        (["1", "3"], ["2"], "no fold is left for train"),
+    ],
+)
+def test_folds_that_make_no_split_are_told(esc50: Any, test: list[str], val: list[str], told: str) -> None:
+    with pytest.raises(InvalidInput, match=told):
+        with_parts(esc50.read().found, test=test, val=val)
+
+
+def test_a_recording_in_folds_of_two_parts_is_refused(layout: Any) -> None:
+    for name in "abcd":
+        layout.sound(f"{name}.wav")
+    rows = ["a.wav,fox,night,1", "b.wav,fox,night,3", "c.wav,fox,day,2", "d.wav,fox,dusk,3"]
+    layout.write("t.csv", "\n".join(["path,label,group,fold", *rows]))
+    found = layout.read("t.csv").found
+    with pytest.raises(Refused, match=r"1 groups are in folds of different parts: night in fold 1 \(test\) and fold 3"):
+        with_parts(found, test=["1"], val=["2"])

@@ -48,6 +48,8 @@ print([name for name in heavy if name in sys.modules])
         "dataset",
         "train",
         "evaluate",
+        "compare",
+        "errors",
         "register",
         "serve",
         "retrain",

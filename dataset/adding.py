@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from dataset.changes import changes_from_samples, joined, relabelled, removed
 from dataset.entries import PARTS
-from dataset.ingest import IngestReport, Tally, enter, shown_path
+from dataset.ingest import IngestReport, Tally, enter
 from dataset.labels import check_label
 from dataset.lines.branches import MAIN
 from ecosight.errors import InvalidInput, NotFound
@@ -68,18 +68,7 @@ def stage_found(
             ),
             branch,
         )
-    version = repository.head(branch)
-    return IngestReport(
-        version=version.ref if version else None,
-        created=False,
-        accepted=tally.accepted,
-        duplicates=tally.duplicates,
-        refused=tally.refused,
-        conflicts=tally.conflicts,
-        skipped=[{"path": shown_path(each.path, base), "reason": each.reason} for each in skipped],
-        class_counts=dict(version.class_counts) if version else {},
-        unmatched=tally.unmatched,
-    )
+    return tally.report(repository.head(branch), created=False, skipped=skipped)
 
 
 def read_corrections(path: Path) -> pa.Table:

@@ -19,7 +19,7 @@ from ecosight.values import DatasetRef, Sample
 
 if TYPE_CHECKING:
     from dataset.intake import Intake, Staged
-    from dataset.versions import DatasetRepository
+    from dataset.versions import DatasetRepository, DatasetVersion
     from ecosight.ports import Progress
 
 __all__ = ["IngestReport", "Tally", "enter", "ingest", "ingest_found", "shown_path"]
@@ -118,17 +118,7 @@ def ingest_found(
             message=message,
             ratios=ratios,
         )
-    return IngestReport(
-        version=version.ref if version else None,
-        created=created,
-        accepted=tally.accepted,
-        duplicates=tally.duplicates,
-        refused=tally.refused,
-        conflicts=tally.conflicts,
-        skipped=[{"path": shown_path(each.path, base), "reason": each.reason} for each in skipped],
-        class_counts=dict(version.class_counts) if version else {},
-        unmatched=tally.unmatched,
-    )
+    return tally.report(version, created=created, skipped=skipped)
 
 
 def enter(tally: Tally, found: Sequence[Found], intake: Intake, progress: Progress) -> None:
@@ -183,6 +173,20 @@ class Tally:
     def figures(self) -> dict[str, int]:
         refused = len(self.refused) + len(self.conflicts)
         return {"accepted": self.accepted, "duplicates": self.duplicates, "refused": refused}
+
+    def report(self, version: DatasetVersion | None, *, created: bool, skipped: Sequence[Skipped]) -> IngestReport:
+        """What became of all files, and the newest version."""
+        return IngestReport(
+            version=version.ref if version else None,
+            created=created,
+            accepted=self.accepted,
+            duplicates=self.duplicates,
+            refused=self.refused,
+            conflicts=self.conflicts,
+            skipped=[{"path": shown_path(each.path, self._base), "reason": each.reason} for each in skipped],
+            class_counts=dict(version.class_counts) if version else {},
+            unmatched=self.unmatched,
+        )
 
 
 def _staged(found: Sequence[Found], intake: Intake) -> Generator[tuple[Found, Future[Staged]]]:

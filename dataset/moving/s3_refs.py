@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 from urllib.parse import quote, unquote
 
+from ecosight.blobs.s3_client import s3_client
 from ecosight.errors import Unavailable
 
 __all__ = ["S3Refs"]
@@ -25,23 +25,10 @@ class S3Refs:
     def __init__(
         self, bucket: str, prefix: str = "", endpoint_url: str | None = None, region: str | None = None
     ) -> None:
-        import boto3
-        from botocore.config import Config
-
         self._bucket = bucket
         self._prefix = f"{prefix.strip('/')}/refs/" if prefix.strip("/") else "refs/"
-        self._client: Any = boto3.session.Session().client(
-            "s3",
-            endpoint_url=endpoint_url,
-            region_name=region or ("us-east-1" if endpoint_url else None),
-            config=Config(
-                connect_timeout=5,
-                read_timeout=60,
-                # A repeated conditional write would be refused for what its first try wrote.
-                retries={"mode": "standard", "max_attempts": 1},
-                s3={"addressing_style": "path"} if endpoint_url else {},
-            ),
-        )
+        # A repeated conditional write would be refused for what its first try wrote.
+        self._client = s3_client(endpoint_url, region, attempts=1)
 
     def get(self, name: str) -> str | None:
         return self._read(name)[0]

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ecosight.blobs.digests import checked_digest, is_digest, verified
+from ecosight.blobs.s3_client import s3_client
 from ecosight.errors import NotFound, Unavailable
 
 __all__ = ["S3Blobs"]
@@ -29,24 +30,9 @@ class S3Blobs:
     def __init__(
         self, bucket: str, prefix: str = "", endpoint_url: str | None = None, region: str | None = None
     ) -> None:
-        import boto3
-        from botocore.config import Config
-
         self._bucket = bucket
         self._prefix = f"{prefix.strip('/')}/blobs/" if prefix.strip("/") else "blobs/"
-        self._client: Any = boto3.session.Session().client(
-            "s3",
-            endpoint_url=endpoint_url,
-            region_name=region or ("us-east-1" if endpoint_url else None),
-            config=Config(
-                connect_timeout=5,
-                read_timeout=60,
-                max_pool_connections=32,
-                retries={"mode": "standard", "max_attempts": 4},
-                # A bucket as a host name needs DNS that other endpoints seldom have.
-                s3={"addressing_style": "path"} if endpoint_url else {},
-            ),
-        )
+        self._client = s3_client(endpoint_url, region, attempts=4)
 
     def put(self, data: bytes) -> str:
         """Store the bytes, unless they are there. The store checks them against their SHA-256 on arrival.

@@ -1,11 +1,7 @@
 """Owns the interval of the difference between two classifiers on one test part: the same resamples of groups for both.
 
 Both models meet the same easy and hard recordings, so their difference varies less than either figure. The interval is
-the difference plus and minus Student's quantile times the spread of the resampled differences. Where no resample
-differs (both answer alike), resampling would say that they are equal everywhere; there the bounds are those of Clopper
-and Pearson for the share of groups in which they differ, each group one trial: none of G. Equal bytes are equal.
-
-Source: Efron & Tibshirani (1993), "An Introduction to the Bootstrap", chapters 12 and 13; Clopper & Pearson (1934).
+the one that a comparison shows (``evaluation.comparing.differences``). Equal bytes are equal.
 """
 
 from __future__ import annotations
@@ -18,8 +14,9 @@ import numpy as np
 
 from ecosight.config.gates import LOSSES
 from evaluation.bootstrap import Groups, group_weights
+from evaluation.comparing.differences import Ahead, difference_estimate
 from evaluation.counting import Answers, Cells, figures
-from evaluation.estimates import COVERAGE, Support
+from evaluation.estimates import Support
 from evaluation.metrics import METRICS
 from evaluation.ranking import Ranking
 
@@ -63,24 +60,35 @@ def paired_interval(
         return None
     if candidate.model_digest and candidate.model_digest == champion.model_digest:
         return PairedInterval(difference=0.0, low=0.0, high=0.0, groups=held)
-    support = Support.of(held)
     chunks = [
         one.value(weights) - other.value(weights) for weights in group_weights(groups.pools, resamples, seed=seed)
     ]
     spread = np.concatenate(chunks)
-    spread = spread[~np.isnan(spread)]
-    if support.free < 1 or spread.size < 2:
+    found = difference_estimate(
+        difference,
+        spread,
+        Support.of(held),
+        ahead=_ahead(candidate, champion, groups, metric, spread),
+        bounded=metric.partition("/")[0] not in LOSSES,
+    )
+    if found.low is None or found.high is None:
         return None
-    if spread.std() < _NO_SPREAD:
-        if metric.partition("/")[0] in LOSSES:
-            return None
-        reach = 1 - ((1 - COVERAGE) / 2) ** (1 / held)
-    else:
-        from scipy.special import stdtrit
+    return PairedInterval(difference=difference, low=found.low, high=found.high, groups=held)
 
-        error = float(spread.std()) * math.sqrt(support.groups / support.free)
-        reach = float(stdtrit(support.free, (1 + COVERAGE) / 2)) * error
-    return PairedInterval(difference=difference, low=difference - reach, high=difference + reach, groups=held)
+
+def _ahead(
+    candidate: Predictions, champion: Predictions, groups: Groups, metric: str, spread: NDArray[np.float64]
+) -> Ahead | None:
+    """In how many groups either has more right answers, where the metric is a share of them or nothing differs."""
+    name, _, label = metric.partition("/")
+    if name in LOSSES:
+        return None
+    if name == "accuracy" or (name == "recall" and label in candidate.labels):
+        more = candidate.correct.astype(np.int64) - champion.correct
+        if label:
+            more = more * (candidate.truth == candidate.labels.index(label))
+        return Ahead.of(np.bincount(groups.index, weights=more, minlength=len(groups)).astype(np.int64))
+    return Ahead(0, 0) if float(np.nanstd(spread)) < _NO_SPREAD else None
 
 
 class _Figure:

@@ -105,8 +105,14 @@ def ingest_found(
     skipped: Sequence[Skipped] = (),
     base: Path = Path(),
     ratios: Mapping[str, float] | None = None,
+    overrides: Mapping[str, str] | None = None,
 ) -> IngestReport:
-    """``ingest`` for files that were found already. ``base``: paths in the report are relative to it."""
+    """``ingest`` for files that were found already.
+
+    Args:
+        base: paths in the report are relative to it.
+        ratios, overrides: of the commit; see ``DatasetRepository.extend``.
+    """
     tally = Tally(base)
     enter(tally, found, intake, progress)
     version, created = repository.head(), False
@@ -117,6 +123,7 @@ def ingest_found(
             ),
             message=message,
             ratios=ratios,
+            overrides=overrides,
         )
     return tally.report(version, created=created, skipped=skipped)
 

@@ -19,6 +19,7 @@ from dataset.contents import Dataset
 from dataset.ingest import IngestReport, ingest_found
 from dataset.intake import Intake
 from dataset.lines.tags import NamedVersion
+from dataset.parting.near_pairs import pairs_of_project
 from dataset.reading import Found, survey
 from dataset.splitting import DatasetSplitter
 from dataset.versions import DatasetRepository, DatasetVersion, Entry
@@ -28,7 +29,6 @@ from ecosight.errors import InvalidInput
 from ecosight.progress import NullProgress
 
 if TYPE_CHECKING:
-    from dataset.parting.guards import NearDuplicates
     from ecosight.ports import BlobStore, Modality, Progress, RefStore
     from ecosight.state.samples import SampleStore
 
@@ -172,19 +172,19 @@ class DatasetManager:
         return report
 
 
-def open_repository(
-    config: Config, blobs: BlobStore, refs: RefStore, *, near_duplicates: NearDuplicates | None = None
-) -> DatasetRepository:
-    """The dataset that a configuration names."""
-    return DatasetRepository(
+def open_repository(config: Config, blobs: BlobStore, refs: RefStore) -> DatasetRepository:
+    """The dataset that a configuration names. Its commits keep near-duplicates on one side."""
+    repository = DatasetRepository(
         blobs,
         refs,
         name=config.dataset.name,
         ratios={str(part): share for part, share in config.dataset.splits.items()},
         seed=config.project.seed,
         clock=SystemClock(),
-        near_duplicates=near_duplicates,
     )
+    if config.dataset.near_duplicates:
+        repository.near_duplicates = pairs_of_project(repository, config)
+    return repository
 
 
 def open_part(config: Config, reference: str) -> tuple[list[Entry], BlobStore]:

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 from dataset.entries import Entry
 from dataset.lines.branches import MAIN
 from dataset.parting.guards import NearDuplicates
+from ecosight.progress import NullProgress
 
 if TYPE_CHECKING:
     from dataset.similar import DuplicateReport, SampleRow
     from dataset.versions import DatasetRepository
+    from ecosight.config import Config
+    from ecosight.ports import Progress
 
-__all__ = ["pairs_by_search"]
+__all__ = ["pairs_by_search", "pairs_of_project"]
 
 Search = Callable[[Sequence["SampleRow"]], "DuplicateReport"]
 
@@ -36,5 +39,24 @@ def pairs_by_search(repository: DatasetRepository, search: Search, branch: str =
             # All members against one that is new: enough to hold the whole cluster together.
             if newest := [sample_id for sample_id in members if sample_id in fresh]:
                 yield from ((newest[0], other) for other in members if other != newest[0])
+
+    return pairs
+
+
+def pairs_of_project(
+    repository: DatasetRepository, config: Config, *, branch: str = MAIN, progress: Progress | None = None
+) -> NearDuplicates:
+    """Pairs of copies as the configured modality tells them; one that cannot tell has none."""
+
+    def pairs(new: Sequence[str]) -> Iterable[tuple[str, str]]:
+        from dataset.similar import FingerprintStore, find_duplicates
+        from ecosight.plugins import open_modality
+
+        if (make := getattr(open_modality(config), "fingerprinter", None)) is None:
+            return ()
+        store = FingerprintStore(config.cache_folder / "fingerprints", make(), repository.blobs)
+        return pairs_by_search(
+            repository, lambda rows: find_duplicates(rows, store, progress or NullProgress()), branch
+        )(new)
 
     return pairs

@@ -66,6 +66,8 @@ class DatasetSection(Section):
     """Shares of the parts; whole groups are placed, so they hold approximately."""
     group_pattern: str | None = None
     """Regular expression searched in the file name; its first group (or all of it) names the recording."""
+    near_duplicates: bool = True
+    """Whether every commit looks for near-duplicates among what is new, so that copies stay on one side."""
     versions_path: Path | None = None
     """Folder that versions are checked out to."""
     augmentation: bool = True

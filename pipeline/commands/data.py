@@ -9,6 +9,7 @@ import typer
 
 from pipeline import source_told as sources
 from pipeline.console import DryRun, JsonOutput, print_result, workbench
+from pipeline.dataset_told import Copies, Override, read_overrides
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,14 +45,18 @@ def ingest(
     label_column: sources.LabelColumn = "",
     test_fold: sources.TestFolds = [],  # noqa: B006
     val_fold: sources.ValFolds = [],  # noqa: B006
+    override: Override = [],  # noqa: B006
+    copies: Copies = True,
     dry_run: DryRun = False,
     as_json: JsonOutput = False,
 ) -> None:
     """Take in labelled recordings and commit them as a new dataset version."""
     from dataset.ingest import ingest_found
     from ecosight.progress import terminal_progress
+    from pipeline.near_copies import guard_against_copies
 
     bench = workbench(context)
+    guard_against_copies(bench, wanted=copies)
     intake = bench.intake if group_pattern is None else bench.intake_grouped_by(group_pattern)
     seen = sources.read_source(
         source,
@@ -74,6 +79,7 @@ def ingest(
         repository=bench.datasets,
         message=message or f"ingest {source.name}",
         progress=terminal_progress(),
+        overrides=read_overrides(override),
     )
     print_result(report.as_dict() | {"format": seen.format}, as_json=as_json, text=report_lines(report))
 

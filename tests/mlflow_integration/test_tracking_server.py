@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import socket
@@ -18,7 +19,7 @@ import pytest
 from ecosight.artifact import open_artifact
 from ecosight.errors import NotFound
 from ecosight.values import DatasetRef, ModelRef
-from mlflow_integration.connection import Connection
+from mlflow_integration.connection import QUIET, Connection
 from mlflow_integration.tracker import MLflowTracker, ModelRegistry
 
 START_S = 90
@@ -87,6 +88,17 @@ def test_what_was_embedded_is_served_and_shown(
     assert shown.json() == {"accuracy": 0.9}
 
 
+@pytest.fixture
+def usual_logging() -> Iterator[None]:
+    """MLflow's log as in a process that meets it through this room; here another file of tests may have been first."""
+    log = logging.getLogger("mlflow")
+    before = log.level
+    log.setLevel(QUIET["MLFLOW_LOGGING_LEVEL"])
+    yield
+    log.setLevel(before)
+
+
+@pytest.mark.usefixtures("usual_logging")
 def test_a_training_over_http_is_recorded_once_and_registered_once(
     server: str, servable: Path, other_servable: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

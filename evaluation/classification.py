@@ -83,6 +83,7 @@ def evaluate_classification(
         seed=seed,
         test_digest=test_digest or part_digest([labels[index] for index in answers.truth], groups),
         model_digest=model_digest,
+        caveats=(),
     )
 
 

@@ -63,12 +63,14 @@ def answer(
     *,
     model: str = "",
     more_facts: Mapping[str, Mapping[str, str]] | None = None,
+    caveats: Sequence[str] = (),
 ) -> Predictions:
     """Ask a model about labelled samples.
 
     Args:
         model: its name for people.
         more_facts: see ``facts_of``.
+        caveats: what is wrong on purpose with the samples, a sentence each; the report repeats them.
     Raises: NotEnoughData: no entries. InputError, NotFound, IntegrityError: a sample cannot be read; it is named.
         InvalidInput: the model is of another task (``info["task"]``, ``classification`` where it is not told).
     """
@@ -90,6 +92,7 @@ def answer(
         model_digest=servable.digest,
         facts=facts_of(entries, more_facts),
         model=model,
+        caveats=caveats,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +32,7 @@ class Predictions:
         test_digest: the same for every model that was asked about the same samples.
         model_digest: the bytes that answered.
         model: their name for people.
+        caveats: what is wrong on purpose with the test part, a sentence each.
     """
 
     labels: tuple[str, ...]
@@ -45,6 +46,7 @@ class Predictions:
     test_digest: str
     model_digest: str
     model: str = ""
+    caveats: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -59,6 +61,7 @@ class Predictions:
         model_digest: str,
         facts: Mapping[str, Sequence[str]] | None = None,
         model: str = "",
+        caveats: Sequence[str] = (),
     ) -> Predictions:
         """Put a model's answers beside the truth.
 
@@ -93,6 +96,7 @@ class Predictions:
             test_digest=part_digest(sample_ids, labels, groups),
             model_digest=model_digest,
             model=model,
+            caveats=tuple(caveats),
         )
 
     def __len__(self) -> int:
@@ -110,7 +114,7 @@ class Predictions:
 
     def report(self, *, bootstrap_samples: int, seed: int) -> ClassificationReport:
         """Measure them. Raises: NotEnoughData: there are no samples."""
-        return evaluate_classification(
+        report = evaluate_classification(
             self.truth,
             self.probabilities,
             self.labels,
@@ -121,3 +125,4 @@ class Predictions:
             test_digest=self.test_digest,
             model_digest=self.model_digest,
         )
+        return replace(report, caveats=self.caveats)

@@ -109,6 +109,7 @@ class ClassificationReport:
         curves: ROC and PR of each class. per_group: held-out group -> how many samples and how many of them right.
         test_digest: the same for every model that was measured on the same samples.
         model_digest: the bytes that were measured, if told.
+        caveats: what is wrong on purpose with the test part, a sentence each.
     """
 
     n: int
@@ -141,6 +142,7 @@ class ClassificationReport:
     seed: int
     test_digest: str
     model_digest: str | None = None
+    caveats: tuple[str, ...] = ()
 
     kind: ClassVar[str] = "classification"
 
@@ -148,6 +150,7 @@ class ClassificationReport:
         """The report as a JSON object; what is undefined is null, never NaN."""
         plain = asdict(self) | {"format": FORMAT, "kind": self.kind}
         plain["labels"], plain["known_labels"] = list(self.labels), list(self.known_labels)
+        plain["caveats"] = list(self.caveats)
         plain["confusion"] = [list(row) for row in self.confusion]
         plain["calibration"] = [asdict(each) for each in self.calibration]
         return plain
@@ -167,6 +170,7 @@ class ClassificationReport:
             fields["labels"], fields["known_labels"] = tuple(fields["labels"]), tuple(fields["known_labels"])
             fields["per_class"] = {label: _class_figures(each) for label, each in fields["per_class"].items()}
             fields["per_group"] = {group: GroupFigures(**each) for group, each in fields["per_group"].items()}
+            fields["caveats"] = tuple(fields.get("caveats", ()))
             fields["confusion"] = tuple(tuple(row) for row in fields["confusion"])
             fields["calibration"] = _bins(fields["calibration"])
             fields["class_calibration"] = {

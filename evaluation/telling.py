@@ -28,6 +28,7 @@ def report_lines(report: ClassificationReport) -> list[str]:
         "calibration error": report.ece,
     }
     lines = [f"{report.n} samples in {report.group_count} groups; 95% intervals over resampled groups"]
+    lines += [f"  ! {caveat}" for caveat in report.caveats]
     lines += [f"  {name:18} {estimate}" for name, estimate in overall.items()]
     lines += table_lines(
         report.per_class, {"precision": "precision", "recall": "recall", "f1": "F1"}, {"support": "samples"}

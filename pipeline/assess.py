@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ecosight.errors import InvalidInput, NoModel, NotFound
 
@@ -18,7 +18,21 @@ if TYPE_CHECKING:
     from evaluation.speed import SpeedReport
     from pipeline.wiring import Workbench
 
-__all__ = ["Assessment", "assess", "find_data", "find_model"]
+__all__ = ["Assessment", "TestData", "assess", "find_data", "find_model"]
+
+
+class TestData(NamedTuple):
+    """Labelled samples, where their bytes are, their name for people, and what is wrong with them on purpose."""
+
+    entries: list[Entry]
+    blobs: BlobStore
+    name: str
+    caveats: tuple[str, ...] = ()
+
+    @property
+    def described(self) -> str:
+        """Their name with the caveats, if there are any."""
+        return "; ".join((self.name, *self.caveats))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,9 +89,9 @@ def assess(
 
     folder, shown = _find_folder(bench, model)
     servable = _load(bench, folder)
-    entries, blobs, where = find_data(bench, data, progress)
+    entries, blobs, where, caveats = find_data(bench, data, progress)
     config = bench.config
-    answered = answer(servable, entries, blobs, progress, model=shown)
+    answered = answer(servable, entries, blobs, progress, model=shown, caveats=caveats)
     report = answered.report(bootstrap_samples=config.evaluation.bootstrap_samples, seed=config.project.seed)
     measured, decision = None, None
     if gates:
@@ -141,8 +155,8 @@ def _ask_gates(
     return judged.decision, judged.speed
 
 
-def find_data(bench: Workbench, data: str, progress: Progress) -> tuple[list[Entry], BlobStore, str]:
-    """Labelled samples, where their bytes are, and their name for people, from ``NAME@vN/PART``, a folder or a CSV.
+def find_data(bench: Workbench, data: str, progress: Progress) -> TestData:
+    """Labelled samples from ``NAME@vN/PART``, a folder or a CSV.
 
     Empty ``data`` is the test part of the newest version.
 
@@ -151,13 +165,13 @@ def find_data(bench: Workbench, data: str, progress: Progress) -> tuple[list[Ent
     source = Path(data)
     if data and source.exists():
         entries, blobs = _read_folder(bench, source, progress)
-        return entries, blobs, str(source)
+        return TestData(entries, blobs, str(source))
     version_name, _, part = data.partition("/")
     version = bench.datasets.get(version_name or None)
     part = part or "test"
     if part not in ("train", "val", "test"):
         raise NotFound(f"there is no part {part!r}", hint="Parts are train, val and test, as in main@v3/test.")
-    return list(version.part(part)), bench.blobs, f"{version.ref}/{part}"
+    return TestData(list(version.part(part)), bench.blobs, f"{version.ref}/{part}", version.caveats)
 
 
 def _read_folder(bench: Workbench, source: Path, progress: Progress) -> tuple[list[Entry], BlobStore]:

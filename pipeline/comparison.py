@@ -39,12 +39,12 @@ def compare_models(
         bootstrap_samples=bench.config.evaluation.bootstrap_samples,
         seed=bench.config.project.seed,
     )
-    entries, blobs, where = find_data(bench, data, progress)
+    test = find_data(bench, data, progress)
     answered = []
     for model in models:  # one after the other: each is let go before the next is loaded
         servable, shown = find_model(bench, model)
-        answered.append(answer(servable, entries, blobs, progress, model=shown))
-    return comparator.compare(answered, data=where)
+        answered.append(answer(servable, test.entries, test.blobs, progress, model=shown, caveats=test.caveats))
+    return comparator.compare(answered, data=test.described)
 
 
 def result_of(comparison: Comparison, output: Path | None) -> tuple[dict[str, Any], list[str]]:

@@ -19,7 +19,6 @@ __all__ = [
     "Version",
     "names_of",
     "needed_by_models",
-    "override_lines",
     "read_overrides",
     "version_row",
 ]
@@ -52,14 +51,6 @@ def version_row(version: VersionSummary) -> dict[str, Any]:
             for each in version.overrides
         ],
     }
-
-
-def override_lines(version: VersionSummary) -> list[str]:
-    """What is on two sides on purpose, for people."""
-    return [
-        f"override of {each.name} since v{each.version}: {each.count} on two sides, because: {each.reason}"
-        for each in version.overrides
-    ]
 
 
 def read_overrides(given: Sequence[str]) -> dict[str, str]:

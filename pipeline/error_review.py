@@ -56,12 +56,12 @@ def review_errors(
     from pipeline.assess import find_data, find_model
 
     servable, shown = find_model(bench, model)
-    entries, blobs, where = find_data(bench, data, progress)
-    answers = answer(servable, entries, blobs, progress, model=shown)
-    taught = _taught(bench, servable, entries)
+    test = find_data(bench, data, progress)
+    answers = answer(servable, test.entries, test.blobs, progress, model=shown, caveats=test.caveats)
+    taught = _taught(bench, servable, test.entries)
     analysis = analyse_errors(answers, seed=bench.config.project.seed, trained_on=taught, most=most)
-    files = write_errors(analysis, output, _reader(bench.modality, blobs)) if output else []
-    return ErrorReview(model=shown, data=where, analysis=analysis, files=tuple(map(str, files)))
+    files = write_errors(analysis, output, _reader(bench.modality, test.blobs)) if output else []
+    return ErrorReview(model=shown, data=test.described, analysis=analysis, files=tuple(map(str, files)))
 
 
 def _taught(bench: Workbench, servable: Servable, entries: list[Entry]) -> frozenset[str]:

@@ -27,6 +27,7 @@ class LabelledPart:
 
     entries: Sequence[Entry]
     blobs: BlobStore
+    caveats: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +44,7 @@ def measure(
     """Measure a servable model on raw files. Returns: the report, and the answers behind it."""
     from evaluation.measuring import answer
 
-    answered = answer(servable, test.entries, test.blobs, progress)
+    answered = answer(servable, test.entries, test.blobs, progress, caveats=test.caveats)
     config = parts.config
     report = answered.report(bootstrap_samples=config.evaluation.bootstrap_samples, seed=config.project.seed)
     return report, answered

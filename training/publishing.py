@@ -191,7 +191,7 @@ def log_verdict(
 
 
 def _test_part(parts: RetrainingParts, version: DatasetVersion) -> LabelledPart:
-    return LabelledPart(entries=version.part("test"), blobs=parts.blobs)
+    return LabelledPart(entries=version.part("test"), blobs=parts.blobs, caveats=version.caveats)
 
 
 def _verdict_document(verdict: Verdict) -> dict[str, Any]:

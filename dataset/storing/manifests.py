@@ -68,6 +68,14 @@ class VersionSummary:
     scheme: Mapping[str, Any] = field(default_factory=lambda: STRATIFIED)
     overrides: tuple[Override, ...] = ()
 
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """What is on two sides on purpose, a sentence each; every evaluation on this version repeats them."""
+        return tuple(
+            f"override of {each.name} since v{each.version}: {each.count} on two sides, because: {each.reason}"
+            for each in self.overrides
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetVersion(VersionSummary):

@@ -240,6 +240,12 @@ function speed() {
 
 const many = report.kind === "detection" ? `${report.n} boxes in ${report.images} pictures` : `${report.n} samples`;
 document.getElementById("about").textContent = `${many}, ${report.group_count} groups; model ${report.model_digest || "not named"}`;
+for (const caveat of report.caveats || []) {
+  const line = document.createElement("p");
+  line.className = "caveat";
+  line.textContent = caveat;
+  document.querySelector("header").append(line);
+}
 if (report.decision) decision();
 headline();
 if (report.confusion) confusion();

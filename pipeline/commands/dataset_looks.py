@@ -9,7 +9,7 @@ import typer
 
 from pipeline.commands.data import dataset_app
 from pipeline.console import JsonOutput, print_result, print_table, workbench
-from pipeline.dataset_told import Branch, Version, names_of, override_lines, version_row
+from pipeline.dataset_told import Branch, Version, names_of, version_row
 
 
 def log(
@@ -53,7 +53,7 @@ def show(context: typer.Context, version: Version = "", as_json: JsonOutput = Fa
     rows.append(("samples", *(parts[part]["samples"] for part in parts)))
     rows.append(("groups", *(parts[part]["groups"] for part in parts)))
     print_table(("class", *parts), rows)
-    for line in override_lines(found):
+    for line in found.caveats:
         print(line)
 
 

@@ -15,7 +15,6 @@ from pipeline.dataset_told import (
     Override,
     Version,
     needed_by_models,
-    override_lines,
     read_overrides,
     version_row,
 )
@@ -153,7 +152,7 @@ def split(
     text = [f"{'would make' if dry_run else 'made'} {into}: " + ", ".join(f"{part} {n}" for part, n in counts.items())]
     if made is not None:
         result |= {"version": version_row(made)}
-        text += override_lines(made)
+        text += made.caveats
     print_result(result, as_json=as_json, text=text)
 
 

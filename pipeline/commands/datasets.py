@@ -10,7 +10,7 @@ import typer
 from pipeline import source_told as sources
 from pipeline.commands.data import dataset_app, report_lines
 from pipeline.console import DryRun, JsonOutput, print_result, print_table, workbench
-from pipeline.dataset_told import Branch, Copies, Override, Version, override_lines, read_overrides, version_row
+from pipeline.dataset_told import Branch, Copies, Override, Version, read_overrides, version_row
 
 
 def status(context: typer.Context, branch: Branch = "main", as_json: JsonOutput = False) -> None:
@@ -35,7 +35,7 @@ def status(context: typer.Context, branch: Branch = "main", as_json: JsonOutput 
     ]
     lines.append(f"staged: {staged.added} new, {staged.changed} corrected, {staged.removed} removed")
     lines.append(f"accepted, but in no version: {len(waiting)}" + (" (`commit --all` takes them)" if waiting else ""))
-    lines += override_lines(head) if head else []
+    lines += head.caveats if head else []
     print_result(result, as_json=as_json, text=lines)
 
 
@@ -168,7 +168,7 @@ def commit(
     name = str(version.ref) if branch == "main" else f"{branch}:v{version.ref.version}"
     lines = [f"{'made' if created else 'nothing new, the newest is'} {name}: {len(version.entries)} samples"]
     result = version_row(version) | {"created": created}
-    print_result(result, as_json=as_json, text=lines + override_lines(version))
+    print_result(result, as_json=as_json, text=[*lines, *version.caveats])
 
 
 def branch(

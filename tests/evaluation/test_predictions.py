@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +12,9 @@ import pytest
 from dataset.entries import Entry
 from ecosight.errors import InvalidInput
 from evaluation.facts import facts_of
+from evaluation.page import report_page
 from evaluation.predictions import Predictions
+from evaluation.report import read_report, report_lines, write_report
 
 
 def entry(name: str, label: str, **more: object) -> Entry:
@@ -72,3 +76,11 @@ def test_facts_are_told_where_they_are_known_and_left_out_where_nothing_is() -> 
         "annotators": ("1", "1"),
         "quality": ("", "clipped"),
     }
+
+
+def test_what_is_wrong_on_purpose_with_the_samples_is_told_with_every_figure(tmp_path: Path) -> None:
+    told = replace(predictions([0, 1, 2]), caveats=("override of group since v2: 1 on two sides, because: published",))
+    report = told.report(bootstrap_samples=100, seed=1)
+    assert read_report(write_report(report, tmp_path)).caveats == report.caveats == told.caveats
+    assert "  ! override of group since v2: 1 on two sides, because: published" in report_lines(report)
+    assert "because: published" in report_page(report)

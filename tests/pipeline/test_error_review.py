@@ -78,7 +78,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         for number in range(12)
     ]
     monkeypatch.setattr(assess, "find_model", lambda *_: (Guess(), "guess/1"))
-    monkeypatch.setattr(assess, "find_data", lambda *_: (entries, blobs, "main@v1/test"))
+    monkeypatch.setattr(assess, "find_data", lambda *_: assess.TestData(entries, blobs, "main@v1/test"))
     return SimpleNamespace(config=config, modality=SoundModality(config), datasets=Versions(entries))
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from ecosight.errors import EcosightError
 from serving.loaded_model import LoadedModel, ModelLease
 from serving.model_holder import ModelHolder
+from serving.urgency import yield_to_others
 
 __all__ = ["ChampionProbe"]
 
@@ -74,6 +75,7 @@ class _Run:
 
     def _ask(self, lease: ModelLease) -> None:
         try:
+            yield_to_others()  # clients are answered meanwhile, by this very model
             lease.servable.warm()
         except Exception as fault:
             self._error = fault.message if isinstance(fault, EcosightError) else repr(fault)

@@ -6,11 +6,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ecosight.config import Config
-from ecosight.errors import InvalidInput, UnreadableMedia
+from ecosight.errors import ConfigError, InvalidInput, UnreadableMedia
 from ecosight.values import MediaInfo
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ecosight.ports import Embedder, Servable
+    from ecosight.values import ParityReport
     from modalities.image.fingerprint import PictureFingerprinter
+    from modalities.image.quality import PictureQuality
 
 __all__ = ["ImageModality"]
 
@@ -18,9 +23,9 @@ _MEDIA_TYPES = {"JPEG": "image/jpeg", "MPO": "image/jpeg", "PNG": "image/png", "
 
 
 class ImageModality:
-    """Pictures from camera traps: inspected, and compared with each other. Thread-safe.
+    """Pictures from camera traps: all that datasets need of them. Thread-safe.
 
-    The part of ``ecosight.ports.Modality`` that datasets need; nothing is trained on pictures yet, so it is no plug-in.
+    Nothing is trained on pictures or served yet: whoever asks for that is told so (``ConfigError``).
     """
 
     name = "image"
@@ -61,3 +66,37 @@ class ImageModality:
         from modalities.image.fingerprint import PictureFingerprinter
 
         return PictureFingerprinter(self._config.image)
+
+    def quality_meter(self) -> PictureQuality:
+        """What measures how good a picture is (``ecosight.ports.QualityMeter``)."""
+        from modalities.image.quality import PictureQuality
+
+        return PictureQuality(self._config)
+
+    def embedder(self) -> Embedder:
+        raise _no_models()
+
+    def build_head(self, dimension: int, classes: int, *, seed: int, options: Mapping[str, Any]) -> Any:
+        raise _no_models()
+
+    def compile_servable(
+        self,
+        *,
+        head: Any,
+        temperature: float,
+        labels: Sequence[str],
+        examples: Sequence[bytes],
+        folder: Path,
+        facts: Mapping[str, Any],
+    ) -> ParityReport:
+        raise _no_models()
+
+    def load_servable(self, folder: Path, *, engine: str = "default", threads: int | None = None) -> Servable:
+        raise _no_models()
+
+
+def _no_models() -> ConfigError:
+    return ConfigError(
+        "no model can be trained on pictures or served yet",
+        hint="Datasets of pictures work: ingest, dataset stats, duplicates, augment, checkout.",
+    )

@@ -205,7 +205,7 @@ def stop(process: subprocess.Popen[str]) -> None:
     process.stdout.close()
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [3, pytest.param(10, marks=pytest.mark.slow)])
 def test_kill_9_during_commits_and_collections_leaves_every_ref_whole(tmp_path: Path, kills: int) -> None:
     folder = tmp_path / "project"
     repository = on_disk(folder)

@@ -221,7 +221,8 @@ def test_kill_9_during_commits_and_collections_leaves_every_ref_whole(tmp_path: 
         time.sleep(dice.uniform(0.05, 0.6))
         for process in others:
             stop(process)
-        if kill % 10 == 0:  # what was lost does not come back, so the last look sees every fault; each reads everything
+        # Each look reads every version, so that looking after all of fifty takes a quarter of an hour.
+        if kill < 10 or kill % 5 == 0:
             assert_whole(repository)
         now = len(repository.get().entries)
         assert now >= seen

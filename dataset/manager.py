@@ -182,13 +182,12 @@ def open_repository(config: Config, blobs: BlobStore, refs: RefStore) -> Dataset
         seed=config.project.seed,
         clock=SystemClock(),
     )
-    if config.dataset.near_duplicates:
-        repository.near_duplicates = pairs_of_project(repository, config)
+    repository.near_duplicates = pairs_of_project(repository, config)
     return repository
 
 
-def open_part(config: Config, reference: str) -> tuple[list[Entry], BlobStore]:
-    """The entries behind ``main@v3/test`` or ``v1.0.0/test``, and where their bytes are.
+def open_part(config: Config, reference: str) -> tuple[list[Entry], BlobStore, tuple[str, ...]]:
+    """The entries behind ``main@v3/test`` or ``v1.0.0/test``, where their bytes are, and the version's caveats.
 
     This is the plug-in ``versions`` of the family ``ecosight.datasets``.
     Raises: NotFound: there is no such version or part.
@@ -202,7 +201,8 @@ def open_part(config: Config, reference: str) -> tuple[list[Entry], BlobStore]:
     database = open_database(config.database_url)
     try:
         repository = open_repository(config, blobs, DatabaseRefs(database))
-        return list(repository.get(version or None).part(part or "test")), blobs
+        found = repository.get(version or None)
+        return list(found.part(part or "test")), blobs, found.caveats
     finally:
         database.close()
 

@@ -17,7 +17,8 @@ from dataset.lines.branches import MAIN, BranchBook
 from dataset.lines.history import ancestors
 from dataset.lines.naming import VersionNames
 from dataset.lines.tags import TagBook
-from dataset.parting.guards import NearDuplicates, allowed, checked_overrides
+from dataset.parting.copies import NearDuplicates, looker, nobody_looks
+from dataset.parting.guards import allowed, checked_overrides
 from dataset.parting.settling import Settled, settle
 from dataset.splitting import DatasetSplitter
 from dataset.storing.blob_files import FreshBlobs
@@ -42,7 +43,8 @@ class DatasetRepository:
     Args:
         name: names the dataset in its refs.
         ratios, seed: how groups that are new are split. Changing them never moves a group that has its part.
-        near_duplicates: tells which of the new samples nearly equal others; they are put on one side.
+        near_duplicates: tells which of the new samples nearly equal others; they are put on one side. Where nobody
+            looks, the version says so.
         station: the place that a sample comes from.
     """
 
@@ -55,7 +57,7 @@ class DatasetRepository:
         ratios: Mapping[str, float],
         seed: int,
         clock: Clock,
-        near_duplicates: NearDuplicates | None = None,
+        near_duplicates: NearDuplicates = nobody_looks,
         station: StationOf = station_of,
     ) -> None:
         self.name = name
@@ -151,7 +153,7 @@ class DatasetRepository:
         splitter = self.splitter if ratios is None else DatasetSplitter(ratios, self.splitter.seed)
         while True:
             expected = self.branches.get(branch)
-            settled = self.settled(expected, changes, splitter)
+            settled = self.settled(expected, changes, splitter, given)
             if expected is not None and not settled.changed:
                 return self.snapshots.version(expected), False
             if len(settled.snapshot.entries) == 0:
@@ -162,14 +164,20 @@ class DatasetRepository:
                 return self.snapshots.version(digest), True
             # Another writer was first: what it committed is part of the next try.
 
-    def settled(self, base: str | None, changes: pa.Table, splitter: DatasetSplitter | None = None) -> Settled:
-        """What a commit of these changes on a version would hold. Writes nothing."""
+    def settled(
+        self,
+        base: str | None,
+        changes: pa.Table,
+        splitter: DatasetSplitter | None = None,
+        given: Mapping[str, str] | None = None,
+    ) -> Settled:
+        """What a commit of these changes on a version would hold, with these overrides. Writes nothing."""
         return settle(
             self.snapshots.load(base),
             changes,
             splitter=splitter or self.splitter,
             now=self.clock.now(),
-            near_duplicates=self.near_duplicates,
+            near_duplicates=looker(self.near_duplicates, given or {}),
         )
 
     def store(

@@ -43,6 +43,7 @@ def evaluate_classification(
     known_labels: Sequence[str] | None = None,
     test_digest: str | None = None,
     model_digest: str | None = None,
+    caveats: Sequence[str] = (),
 ) -> ClassificationReport:
     """Measure predicted probabilities against the truth.
 
@@ -56,6 +57,7 @@ def evaluate_classification(
         test_digest: names the test part, so that two reports can be compared; None derives it from the
             samples' labels and groups.
         model_digest: names the bytes that were measured.
+        caveats: what is wrong on purpose with the test part, a sentence each.
     Input: truth, int (n,), column numbers. probabilities, float (n, c), rows sum to 1.
     Returns: the report.
     Raises: InvalidInput: shapes, values or names do not fit. NotEnoughData: there are no samples.
@@ -83,7 +85,7 @@ def evaluate_classification(
         seed=seed,
         test_digest=test_digest or part_digest([labels[index] for index in answers.truth], groups),
         model_digest=model_digest,
-        caveats=(),
+        caveats=tuple(caveats),
     )
 
 

@@ -42,6 +42,7 @@ class ModelEvaluator:
         config: None reads ``config.yaml`` and the environment where something has to be looked up by name,
             and takes the defaults where all parts were handed over.
         bootstrap_samples, seed: of the intervals; None takes the configured ones.
+        caveats: what is wrong on purpose with handed-over samples, a sentence each; every report repeats them.
     Raises: InvalidInput: neither the part nor its place is given, or an unknown metric.
         NotFound: there is no such folder, version or part.
     """
@@ -58,13 +59,14 @@ class ModelEvaluator:
         config: Config | None = None,
         bootstrap_samples: int | None = None,
         seed: int | None = None,
+        caveats: Sequence[str] = (),
     ) -> None:
         parts = servable is not None and entries is not None and blobs is not None
         settings = config or (None if parts else load_config())
         section = settings.evaluation if settings else EvaluationSection()
         self.metrics = MetricCalculator(section.metrics if metrics is None else metrics)
         self.servable = servable or _open_model(settings, model_path)
-        self.entries, self.blobs = _open_data(settings, entries, blobs, test_dataset)
+        self.entries, self.blobs, self.caveats = _open_data(settings, entries, blobs, test_dataset, caveats)
         self._settings = settings
         self._samples = section.bootstrap_samples if bootstrap_samples is None else bootstrap_samples
         self._seed = (settings.project if settings else ProjectSection()).seed if seed is None else seed
@@ -82,6 +84,7 @@ class ModelEvaluator:
             progress or NullProgress(),
             bootstrap_samples=self._samples,
             seed=self._seed,
+            caveats=self.caveats,
         )
 
     @staticmethod
@@ -91,7 +94,8 @@ class ModelEvaluator:
         """Measure what a detector found, as COCO writes both down: an annotation file and a list of results.
 
         Args:
-            options: as of ``evaluate_detection``: groups, score_threshold, bootstrap_samples, seed, model_digest.
+            options: as of ``evaluate_detection``: groups, score_threshold, bootstrap_samples, seed, model_digest,
+                caveats.
         Raises: InvalidInput: it is not of that form, or does not fit together. NotEnoughData: no pictures.
         """
         from evaluation.detection import evaluate_detection
@@ -132,7 +136,16 @@ class ModelEvaluator:
         for model in [self.servable, *models] if len(models) == 1 else models:
             servable = _open_model(self._settings, model) if isinstance(model, str | Path) else model
             name = str(model) if isinstance(model, str | Path) else ""
-            answered.append(answer(servable, self.entries, self.blobs, progress or NullProgress(), model=name))
+            answered.append(
+                answer(
+                    servable,
+                    self.entries,
+                    self.blobs,
+                    progress or NullProgress(),
+                    model=name,
+                    caveats=self.caveats,
+                )
+            )
         return comparator.compare(answered)
 
 
@@ -174,14 +187,18 @@ def _open_model(config: Config | None, model_path: Path | str | None) -> Servabl
 
 
 def _open_data(
-    config: Config | None, entries: Sequence[TestEntry] | None, blobs: BlobStore | None, test_dataset: str | None
-) -> tuple[Sequence[TestEntry], BlobStore]:
+    config: Config | None,
+    entries: Sequence[TestEntry] | None,
+    blobs: BlobStore | None,
+    test_dataset: str | None,
+    caveats: Sequence[str],
+) -> tuple[Sequence[TestEntry], BlobStore, tuple[str, ...]]:
     if entries is not None and blobs is not None:
-        return entries, blobs
+        return entries, blobs, tuple(caveats)
     if test_dataset is None:
         raise InvalidInput("no test data was given", hint="Give entries and blobs, or test_dataset='main@v3/test'.")
     opened: Any = load_plugin("ecosight.datasets", "versions")(config or load_config(), test_dataset)
-    return opened[0], opened[1]
+    return opened[0], opened[1], (*opened[2], *caveats)
 
 
 if __name__ == "__main__":

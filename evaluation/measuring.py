@@ -43,15 +43,18 @@ def measure(
     *,
     bootstrap_samples: int,
     seed: int,
+    caveats: Sequence[str] = (),
 ) -> ClassificationReport:
     """Measure a model on labelled samples.
 
     The report's classes are those of the model and of the samples, sorted; what the model does not know,
     it answers with probability 0.
 
+    Args:
+        caveats: see ``answer``.
     Raises: NotEnoughData: no entries. InputError, NotFound, IntegrityError: a sample cannot be read; it is named.
     """
-    answered = answer(servable, entries, blobs, progress)
+    answered = answer(servable, entries, blobs, progress, caveats=caveats)
     return answered.report(bootstrap_samples=bootstrap_samples, seed=seed)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -114,7 +114,7 @@ class Predictions:
 
     def report(self, *, bootstrap_samples: int, seed: int) -> ClassificationReport:
         """Measure them. Raises: NotEnoughData: there are no samples."""
-        report = evaluate_classification(
+        return evaluate_classification(
             self.truth,
             self.probabilities,
             self.labels,
@@ -124,5 +124,5 @@ class Predictions:
             known_labels=self.known_labels,
             test_digest=self.test_digest,
             model_digest=self.model_digest,
+            caveats=self.caveats,
         )
-        return replace(report, caveats=self.caveats)

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Protocol, Self
 from ecosight.errors import InvalidInput
 from evaluation.curves import ClassCurve
 from evaluation.estimates import UNDEFINED, Estimate
+from evaluation.reading import reading
 from evaluation.telling import report_lines
 
 __all__ = [
@@ -158,28 +159,16 @@ class ClassificationReport:
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Self:
         """What ``as_dict`` gave. Raises: InvalidInput: it is no report, or of another format."""
-        try:
-            fields = dict(plain)
-            if fields.pop("format") not in _READ or fields.pop("kind", "classification") != "classification":
-                raise InvalidInput(
-                    f"the report has format {plain['format']} of {plain.get('kind', 'classification')}, "
-                    f"this EcoSight reads {FORMAT} of classification here"
-                )
-            for name in OVERALL:
-                fields[name] = Estimate(**fields[name]) if name in fields else UNDEFINED
-            fields["labels"], fields["known_labels"] = tuple(fields["labels"]), tuple(fields["known_labels"])
+        with reading(plain, kind=cls.kind, told="evaluation report", formats=_READ, estimates=OVERALL) as fields:
+            fields["known_labels"] = tuple(fields["known_labels"])
             fields["per_class"] = {label: _class_figures(each) for label, each in fields["per_class"].items()}
             fields["per_group"] = {group: GroupFigures(**each) for group, each in fields["per_group"].items()}
-            fields["caveats"] = tuple(fields.get("caveats", ()))
             fields["confusion"] = tuple(tuple(row) for row in fields["confusion"])
             fields["calibration"] = _bins(fields["calibration"])
             fields["class_calibration"] = {
                 label: _bins(each) for label, each in fields.get("class_calibration", {}).items()
             }
-            fields["curves"] = tuple(ClassCurve.from_dict(each) for each in fields.get("curves", ()))
             return cls(**fields)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise InvalidInput(f"this is no evaluation report: {error!r}") from error
 
     def metrics(self) -> dict[str, float]:
         """Name -> value of every figure that is defined; by class as ``recall/fox``."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from evaluation.estimates import BASES, Estimate
@@ -10,7 +10,7 @@ from evaluation.estimates import BASES, Estimate
 if TYPE_CHECKING:
     from evaluation.report import ClassificationReport
 
-__all__ = ["footnotes", "report_lines", "table_lines"]
+__all__ = ["caveat_lines", "footnotes", "report_lines", "table_lines"]
 
 _MARKS = {"few groups": "~", "exact on groups": "*"}
 
@@ -28,13 +28,18 @@ def report_lines(report: ClassificationReport) -> list[str]:
         "calibration error": report.ece,
     }
     lines = [f"{report.n} samples in {report.group_count} groups; 95% intervals over resampled groups"]
-    lines += [f"  ! {caveat}" for caveat in report.caveats]
+    lines += caveat_lines(report.caveats)
     lines += [f"  {name:18} {estimate}" for name, estimate in overall.items()]
     lines += table_lines(
         report.per_class, {"precision": "precision", "recall": "recall", "f1": "F1"}, {"support": "samples"}
     )
     shown = [getattr(each, name) for each in report.per_class.values() for name in ("precision", "recall", "f1")]
     return lines + footnotes([*overall.values(), *shown])
+
+
+def caveat_lines(caveats: Sequence[str]) -> list[str]:
+    """What is wrong on purpose with the samples, below what says how many there are."""
+    return [f"  ! {caveat}" for caveat in caveats]
 
 
 def table_lines(rows: Mapping[str, Any], columns: Mapping[str, str], counts: Mapping[str, str]) -> list[str]:

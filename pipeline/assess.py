@@ -29,11 +29,6 @@ class TestData(NamedTuple):
     name: str
     caveats: tuple[str, ...] = ()
 
-    @property
-    def described(self) -> str:
-        """Their name with the caveats, if there are any."""
-        return "; ".join((self.name, *self.caveats))
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assessment:

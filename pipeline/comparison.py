@@ -44,7 +44,7 @@ def compare_models(
     for model in models:  # one after the other: each is let go before the next is loaded
         servable, shown = find_model(bench, model)
         answered.append(answer(servable, test.entries, test.blobs, progress, model=shown, caveats=test.caveats))
-    return comparator.compare(answered, data=test.described)
+    return comparator.compare(answered, data=test.name)
 
 
 def result_of(comparison: Comparison, output: Path | None) -> tuple[dict[str, Any], list[str]]:

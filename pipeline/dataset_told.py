@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Branch",
-    "Copies",
     "Override",
     "Version",
     "names_of",
@@ -25,12 +24,16 @@ __all__ = [
 
 Branch = Annotated[str, typer.Option("--branch", "-b", help="The line of versions.")]
 Override = Annotated[
-    list[str], typer.Option("--override", metavar="RULE=REASON", help="Let group, near-duplicates or time be broken.")
+    list[str],
+    typer.Option(
+        "--override",
+        metavar="RULE=REASON",
+        help="Let group, near-duplicates or time be broken; unsearched does not even look for near-duplicates.",
+    ),
 ]
 Version = Annotated[
     str, typer.Argument(help="A number, v3, main@v3, v3~1, a branch, night:v2, a tag or a digest; default: the newest.")
 ]
-Copies = Annotated[bool, typer.Option(help="Look for near-duplicates among what is new.")]
 
 
 def version_row(version: VersionSummary) -> dict[str, Any]:

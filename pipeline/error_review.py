@@ -61,7 +61,7 @@ def review_errors(
     taught = _taught(bench, servable, test.entries)
     analysis = analyse_errors(answers, seed=bench.config.project.seed, trained_on=taught, most=most)
     files = write_errors(analysis, output, _reader(bench.modality, test.blobs)) if output else []
-    return ErrorReview(model=shown, data=test.described, analysis=analysis, files=tuple(map(str, files)))
+    return ErrorReview(model=shown, data=test.name, analysis=analysis, files=tuple(map(str, files)))
 
 
 def _taught(bench: Workbench, servable: Servable, entries: list[Entry]) -> frozenset[str]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dataset.changes import change_schema
 from dataset.lines.branches import MAIN, BranchBook
 from dataset.lines.history import ancestors, merge_bases
 from dataset.merging.conflicts import LabelConflict
 from dataset.merging.planning import MergePlan, merge_snapshots
+from dataset.parting.copies import NearDuplicates, copies_among, looker
 from dataset.parting.crossings import torn_groups, torn_pairs, wrong_times
 from dataset.parting.guards import Violation, checked_overrides
 from dataset.parting.settling import Settled, settle
@@ -19,9 +20,6 @@ from dataset.storing.rows import hex_of
 from dataset.storing.snapshots import Snapshot
 from dataset.versions import DatasetRepository
 from ecosight.errors import NotFound
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["MergeReport", "merge"]
 
@@ -102,24 +100,17 @@ def merge(
                 return MergeReport(version=repository.summary(theirs), outcome="fast-forward")
             continue
         mine, yours = repository.snapshots.load(ours), repository.snapshots.load(theirs, name=name)
+        old = [repository.snapshots.load(base, name=name) for base in bases]
         if mine.scheme != yours.scheme:
             yours = _adopted(repository, mine, yours)
-        plan = merge_snapshots(
-            [repository.snapshots.load(base, name=name) for base in bases],
-            mine,
-            yours,
-            rules=rules,
-            by_hand=by_hand,
-            now=repository.clock.now(),
-        )
+        plan = merge_snapshots(old, mine, yours, rules=rules, by_hand=by_hand, now=repository.clock.now())
         report = _report(plan, mine)
-        if plan.unresolved:
-            return replace(report, outcome="conflicts")
-        if dry_run:
-            return report
+        if plan.unresolved or dry_run:
+            return replace(report, outcome="conflicts") if plan.unresolved else report
         more = {"merged_from": {"name": name, "digest": theirs}}
+        violations = _violations(plan, looker(repository.near_duplicates, given))
         digest = repository.store(
-            Settled(snapshot=plan.snapshot, violations=_violations(repository, plan), changed=True),
+            Settled(snapshot=plan.snapshot, violations=violations, changed=True),
             parents=[ours] if foreign else [ours, theirs],
             message=message or f"merge {other}",
             given=given,
@@ -167,7 +158,7 @@ def _reader(repository: DatasetRepository) -> Any:
 
 
 def _adopted(repository: DatasetRepository, ours: Snapshot, theirs: Snapshot) -> Snapshot:
-    """Their samples, in the parts that our scheme gives them."""
+    """Their samples, in the parts that our scheme gives them. Their copies are looked for when the merge is checked."""
     import pyarrow as pa
 
     table = theirs.entries.table()
@@ -176,19 +167,20 @@ def _adopted(repository: DatasetRepository, ours: Snapshot, theirs: Snapshot) ->
     changes = changes.append_column("action", pa.array(["return"] * len(table), pa.string()))
     empty = Snapshot.empty()
     base = replace(ours, entries=empty.entries, removed=empty.removed, overrides=())
-    adopted = settle(base, changes, splitter=repository.splitter, now=repository.clock.now()).snapshot
+    adopted = settle(
+        base, changes, splitter=repository.splitter, now=repository.clock.now(), near_duplicates=lambda _: ()
+    ).snapshot
     return replace(adopted, removed=theirs.removed, overrides=theirs.overrides, scheme=ours.scheme)
 
 
-def _violations(repository: DatasetRepository, plan: MergePlan) -> tuple[Violation, ...]:
-    pairs: list[tuple[str, str]] = []
-    if repository.near_duplicates is not None and len(plan.come):
-        pairs = sorted({(min(pair), max(pair)) for pair in repository.near_duplicates(hex_of(plan.come))})
+def _violations(plan: MergePlan, near_duplicates: NearDuplicates) -> tuple[Violation, ...]:
+    pairs, unsearched = copies_among(near_duplicates, hex_of(plan.come))
     snapshot = plan.snapshot
     return (
         *torn_groups(plan.rows, snapshot.groups),
         *torn_pairs(snapshot, pairs),
         *wrong_times(plan.rows, snapshot.scheme),
+        *unsearched,
     )
 
 

@@ -7,35 +7,40 @@ manifest, and every later version tells of it.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dataset.storing.manifests import Override
+from dataset.storing.manifests import UNSEARCHED, Override
 from ecosight.errors import InvalidInput, Refused
 
 if TYPE_CHECKING:
     from ecosight.ports import BlobStore
 
-__all__ = ["RULES", "NearDuplicates", "Violation", "allowed", "checked_overrides"]
+__all__ = ["RULES", "Violation", "allowed", "checked_overrides"]
 
 RULES = {
     "group": "one recording, burst or site is on two sides",
     "near-duplicates": "near-duplicates are on two sides",
     "time": "samples are on the wrong side of a cut in time",
+    UNSEARCHED: "near-duplicates were not looked for",
 }
 _SHOWN = 10
-
-NearDuplicates = Callable[[Sequence[str]], Iterable[tuple[str, str]]]
-"""Sample ids that are new in a version -> pairs of near-duplicates, each with at least one of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Violation:
-    """One thing that is on two sides: a group's name, or two sample ids with a space between them."""
+    """One thing that is on two sides: a group's name, or two sample ids with a space between them.
+
+    Attributes:
+        count: what it stands for, where it is more than one.
+        reason: of whoever decided it elsewhere, such as in the configuration; then no override needs to be given.
+    """
 
     rule: str
     what: str
+    count: int = 1
+    reason: str = ""
 
 
 def checked_overrides(overrides: Mapping[str, str] | None) -> dict[str, str]:
@@ -68,7 +73,8 @@ def allowed(
     if broken:
         known = {(each.name, what) for each in before for what in json.loads(blobs.get(each.covers))}
         broken = [each for each in broken if (each.rule, each.what) not in known]
-    refused = [each for each in broken if each.rule not in given]
+    reasons = {each.rule: each.reason for each in broken if each.reason} | dict(given)
+    refused = [each for each in broken if each.rule not in reasons]
     if refused:
         rule = refused[0].rule
         examples = [each.what for each in refused if each.rule == rule]
@@ -81,14 +87,15 @@ def allowed(
         )
     made = []
     for rule in sorted({each.rule for each in broken}):
-        what = [each.what for each in broken if each.rule == rule]
+        of_rule = [each for each in broken if each.rule == rule]
+        what = [each.what for each in of_rule]
         made.append(
             Override(
                 name=rule,
-                reason=given[rule],
+                reason=reasons[rule],
                 version=number,
                 made_at=made_at,
-                count=len(what),
+                count=sum(each.count for each in of_rule),
                 examples=what[:_SHOWN],
                 covers=blobs.put(json.dumps(what).encode()),
             )

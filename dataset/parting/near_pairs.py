@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dataset.entries import Entry
 from dataset.lines.branches import MAIN
-from dataset.parting.guards import NearDuplicates
+from dataset.parting.copies import NearDuplicates, Unsearched
 from ecosight.progress import NullProgress
 
 if TYPE_CHECKING:
@@ -46,14 +46,16 @@ def pairs_by_search(repository: DatasetRepository, search: Search, branch: str =
 def pairs_of_project(
     repository: DatasetRepository, config: Config, *, branch: str = MAIN, progress: Progress | None = None
 ) -> NearDuplicates:
-    """Pairs of copies as the configured modality tells them; one that cannot tell has none."""
+    """Pairs of copies as the configured modality tells them. Where it can't, or shall not, the versions say so."""
 
-    def pairs(new: Sequence[str]) -> Iterable[tuple[str, str]]:
+    def pairs(new: Sequence[str]) -> Iterable[tuple[str, str]] | Unsearched:
         from dataset.similar import FingerprintStore, find_duplicates
         from ecosight.plugins import open_modality
 
+        if not config.dataset.near_duplicates:
+            return Unsearched("dataset.near_duplicates is off in the configuration")
         if (make := getattr(open_modality(config), "fingerprinter", None)) is None:
-            return ()
+            return Unsearched(f"the modality {config.project.modality!r} has no fingerprints to compare")
         store = FingerprintStore(config.cache_folder / "fingerprints", make(), repository.blobs)
         return pairs_by_search(
             repository, lambda rows: find_duplicates(rows, store, progress or NullProgress()), branch

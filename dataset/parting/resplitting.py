@@ -11,11 +11,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dataset.changes import change_schema
+from dataset.parting.copies import looker
 from dataset.parting.guards import checked_overrides
 from dataset.parting.schemes import checked_scheme
-from dataset.parting.settling import Settled
+from dataset.parting.settling import Settled, settle
 from dataset.splitting import DatasetSplitter
-from dataset.storing.manifests import Override, VersionSummary
+from dataset.storing.manifests import UNSEARCHED, Override, VersionSummary
 from dataset.storing.snapshots import Snapshot
 from ecosight.errors import Conflict, InvalidInput, NotEnoughData
 
@@ -62,8 +63,14 @@ def begin_set(
     splitter = DatasetSplitter(ratios or repository.ratios, repository.splitter.seed if seed is None else seed)
     scheme = {**checked_scheme(by, holdout), "set": branch}
     changes = _changes(source, labels, station_pattern)
-    base = replace(Snapshot.empty(scheme), overrides=_inherited(repository, source))
-    settled = _settled(repository, base, changes, splitter)
+    settled = settle(
+        Snapshot.empty(scheme),
+        changes,
+        splitter=splitter,
+        now=repository.clock.now(),
+        near_duplicates=looker(repository.near_duplicates, given),
+    )
+    settled = replace(settled, snapshot=replace(settled.snapshot, overrides=_inherited(source, settled)))
     if dry_run:
         return None, settled
     stored = repository.store(
@@ -76,14 +83,6 @@ def begin_set(
     if not repository.branches.move(branch, None, stored):
         raise Conflict(f"there is a branch {branch!r} already", hint="Somebody was quicker; choose another name.")
     return repository.summary(stored), settled
-
-
-def _settled(repository: DatasetRepository, base: Snapshot, changes: pa.Table, splitter: DatasetSplitter) -> Settled:
-    from dataset.parting.settling import settle
-
-    return settle(
-        base, changes, splitter=splitter, now=repository.clock.now(), near_duplicates=repository.near_duplicates
-    )
 
 
 def _changes(source: Snapshot, labels: Collection[str], station_pattern: str | None) -> pa.Table:
@@ -123,9 +122,9 @@ def _stations(sources: Sequence[str], pattern: str) -> pa.Array:
     return pa.array([name or None for name in names], pa.string())
 
 
-def _inherited(repository: DatasetRepository, source: Snapshot) -> tuple[Override, ...]:
+def _inherited(source: Snapshot, settled: Settled) -> tuple[Override, ...]:
     """Whole groups are placed anew, so overrides about groups and times end here. Near-duplicates are looked for
-    again; where nobody can, what is known of them is still told."""
-    if repository.near_duplicates is not None:
-        return ()
-    return tuple(each for each in source.overrides if each.name == "near-duplicates")
+    again; where nobody did, what is known of them is still told."""
+    if any(each.rule == UNSEARCHED for each in settled.violations):
+        return tuple(each for each in source.overrides if each.name == "near-duplicates")
+    return ()

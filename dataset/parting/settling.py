@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from dataset.parting.copies import NearDuplicates, copies_among
 from dataset.parting.crossings import torn_groups, torn_pairs, wrong_times
 from dataset.parting.group_parts import group_names, parts_of_groups
-from dataset.parting.guards import NearDuplicates, Violation
+from dataset.parting.guards import Violation
 from dataset.parting.schemes import FreeGroups, most_trained, place_groups
 from dataset.splitting import DatasetSplitter
 from dataset.storing.rows import entry_schema, hex_of, keys_of, keys_of_hex, rows_at, same_rows
@@ -42,11 +43,13 @@ def settle(
     *,
     splitter: DatasetSplitter,
     now: datetime,
-    near_duplicates: NearDuplicates | None = None,
+    near_duplicates: NearDuplicates,
 ) -> Settled:
     """Apply changes (see ``dataset.changes``) to a version. Reads only the rows that they touch.
 
     A sample that is there keeps its group, and a group that ever had a part keeps it.
+    Args:
+        near_duplicates: is asked once, with the ids of all samples that are new in the version.
     Raises: NotFound: a label for a sample that is not in the dataset. InvalidInput, NotEnoughData: the scheme.
     """
     import numpy as np
@@ -58,7 +61,9 @@ def settle(
     put = _without_removed(base, put)
     old = _aligned(base.entries.lookup(keys_of(put)), put)
     rows = _merged(put, old, now)
-    rows, placed, scheme, pairs = _with_parts(base, rows, splitter, near_duplicates)
+    new = rows.filter(pc.is_null(rows.column("_part")))
+    pairs, unsearched = copies_among(near_duplicates, hex_of(keys_of(new)))
+    rows, placed, scheme = _with_parts(base, rows, splitter, pairs)
     fresh = _new_or_changed(rows, old)
     rows, old = rows.filter(fresh), base.entries.lookup(np.concatenate([keys_of(rows.filter(fresh)), keys_of(gone)]))
     groups = base.groups.with_changes(group_rows(list(placed), list(placed.values()))) if placed else base.groups
@@ -76,7 +81,7 @@ def settle(
     )
     # Only who chose a part himself can tear a group: all others were given that of their group.
     chosen = _chosen(put, rows)
-    violations = [*torn_groups(chosen, groups), *torn_pairs(snapshot, pairs), *wrong_times(rows, scheme)]
+    violations = [*torn_groups(chosen, groups), *torn_pairs(snapshot, pairs), *wrong_times(rows, scheme), *unsearched]
     return Settled(
         snapshot=snapshot,
         violations=tuple(violations),
@@ -139,9 +144,9 @@ def _new_or_changed(rows: pa.Table, old: pa.Table) -> NDArray[np.bool_]:
 
 
 def _with_parts(
-    base: Snapshot, rows: pa.Table, splitter: DatasetSplitter, near_duplicates: NearDuplicates | None
-) -> tuple[pa.Table, dict[str, str], Mapping[str, object], list[tuple[str, str]]]:
-    """The rows with their parts; the groups that got one; the scheme; the near-duplicates of what is new."""
+    base: Snapshot, rows: pa.Table, splitter: DatasetSplitter, pairs: list[tuple[str, str]]
+) -> tuple[pa.Table, dict[str, str], Mapping[str, object]]:
+    """The rows with their parts; the groups that got one; the scheme."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -159,7 +164,6 @@ def _with_parts(
     free = fresh
     if known or chosen:
         free = fresh.filter(pc.invert(pc.is_in(fresh.column("name"), pa.array([*known, *chosen], pa.string()))))
-    pairs = _pairs(fresh, near_duplicates)
     standing = changed_counts(base.standing, rows.slice(0, 0), _moved_already(rows, base, known | chosen))
     placement = place_groups(
         base.scheme,
@@ -177,7 +181,7 @@ def _with_parts(
     rows = rows.set_column(
         rows.column_names.index("part"), "part", pc.coalesce(rows.column("part"), rows.column("_part"), column)
     )
-    return rows.select(entry_schema().names), {**placed, **placement.memory}, placement.scheme, pairs
+    return rows.select(entry_schema().names), {**placed, **placement.memory}, placement.scheme
 
 
 def _moved_already(rows: pa.Table, base: Snapshot, parts: Mapping[str, str]) -> pa.Table:
@@ -191,12 +195,6 @@ def _moved_already(rows: pa.Table, base: Snapshot, parts: Mapping[str, str]) -> 
     part = pa.array([parts.get(name) for name in fresh.column("name").to_pylist()], pa.string())
     counted = pa.table({"label": fresh.column("label"), "part": pc.coalesce(fresh.column("part"), part)})
     return counted.filter(pc.is_valid(counted.column("part")))
-
-
-def _pairs(fresh: pa.Table, near_duplicates: NearDuplicates | None) -> list[tuple[str, str]]:
-    if near_duplicates is None or len(fresh) == 0:
-        return []
-    return sorted({(min(pair), max(pair)) for pair in near_duplicates(hex_of(keys_of(fresh))) if pair[0] != pair[1]})
 
 
 def _ties(base: Snapshot, rows: pa.Table, pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:

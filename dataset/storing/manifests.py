@@ -16,10 +16,21 @@ from ecosight.values import DatasetRef
 if TYPE_CHECKING:
     from ecosight.ports import BlobStore
 
-__all__ = ["FORMAT", "STRATIFIED", "DatasetVersion", "Override", "VersionSummary", "read_manifest", "summary_of"]
+__all__ = [
+    "FORMAT",
+    "STRATIFIED",
+    "UNSEARCHED",
+    "DatasetVersion",
+    "Override",
+    "VersionSummary",
+    "read_manifest",
+    "summary_of",
+]
 
 FORMAT = 2
 STRATIFIED: Mapping[str, Any] = {"by": "stratified"}
+UNSEARCHED = "unsearched"
+"""The rule that whoever commits samples lets their near-duplicates be looked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,10 +38,10 @@ class Override:
     """A rule that a version breaks on purpose; every later version tells of it.
 
     Attributes:
-        name: the rule: ``group``, ``near-duplicates`` or ``time``.
+        name: the rule: ``group``, ``near-duplicates``, ``time`` or ``unsearched``.
         reason: why it was allowed, in the words of whoever did.
         version: the number of the version that it was given for. made_at: ISO 8601, UTC.
-        count: how many groups or pairs are on two sides. examples: the first of them.
+        count: how many groups or pairs are on two sides, or samples were not compared. examples: the first of them.
         covers: digest of a blob with all of them, as a JSON list.
     """
 
@@ -41,6 +52,11 @@ class Override:
     count: int
     examples: Sequence[str]
     covers: str
+
+    @property
+    def sentence(self) -> str:
+        wrong = "new samples not compared for near-duplicates" if self.name == UNSEARCHED else "on two sides"
+        return f"override of {self.name} since v{self.version}: {self.count} {wrong}, because: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,11 +86,8 @@ class VersionSummary:
 
     @property
     def caveats(self) -> tuple[str, ...]:
-        """What is on two sides on purpose, a sentence each; every evaluation on this version repeats them."""
-        return tuple(
-            f"override of {each.name} since v{each.version}: {each.count} on two sides, because: {each.reason}"
-            for each in self.overrides
-        )
+        """What is or may be on two sides on purpose, a sentence each; every evaluation on this version repeats them."""
+        return tuple(each.sentence for each in self.overrides)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,7 +67,7 @@ class DatasetSection(Section):
     group_pattern: str | None = None
     """Regular expression searched in the file name; its first group (or all of it) names the recording."""
     near_duplicates: bool = True
-    """Whether every commit looks for near-duplicates among what is new, so that copies stay on one side."""
+    """Whether commits look for near-duplicates, so that copies stay on one side; if not, each version tells so."""
     versions_path: Path | None = None
     """Folder that versions are checked out to."""
     augmentation: bool = True

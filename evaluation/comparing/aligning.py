@@ -26,6 +26,7 @@ class Aligned:
         labels: all classes, of every model and of the test part, sorted. known: those that each model can answer.
         truth: int64 (n,), positions in ``labels``. tables: one for each model, float64 (n, classes).
         facts: name of a fact -> its value for each sample, "" where unknown.
+        caveats: what is wrong on purpose with the samples, a sentence each.
     """
 
     names: tuple[str, ...]
@@ -39,6 +40,7 @@ class Aligned:
     sources: tuple[str, ...]
     facts: Mapping[str, tuple[str, ...]]
     test_digest: str
+    caveats: tuple[str, ...]
 
     def notes(self) -> list[str]:
         """What a reader must know of the models before looking at figures, in sentences."""
@@ -91,6 +93,7 @@ def align(predictions: Sequence[Predictions]) -> Aligned:
         sources=first.sources,
         facts={name: values for each in predictions for name, values in each.facts.items()},
         test_digest=first.test_digest,
+        caveats=tuple(dict.fromkeys(caveat for each in predictions for caveat in each.caveats)),
     )
 
 

@@ -73,6 +73,7 @@ def compare(
         bootstrap_samples=bootstrap_samples,
         seed=seed,
         data=data,
+        caveats=part.caveats,
     )
 
 

@@ -123,7 +123,10 @@ class ModelFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """Several models on one test part; ``models`` are ranked, ``pairs`` are in the order that models were named in."""
+    """Several models on one test part; ``models`` are ranked, ``pairs`` are in the order that models were named in.
+
+    ``caveats``: what is wrong on purpose with the test part, a sentence each.
+    """
 
     n: int
     group_count: int
@@ -136,6 +139,7 @@ class Comparison:
     bootstrap_samples: int = 1000
     seed: int = 7
     data: str = ""
+    caveats: tuple[str, ...] = ()
 
     def pair(self, first: str, second: str) -> Pair:
         """The pair of two models, in the order that they were compared in. Raises: KeyError: no such pair."""

@@ -32,7 +32,9 @@ def comparison_page(comparison: Comparison) -> str:
     about += "; 95% intervals over resampled groups; p-values by group, " + CORRECTIONS[comparison.correction]
     css = files("evaluation.page").joinpath("page.css").read_text("utf-8")
     parts = [
-        f"<header><h1>Comparison of {len(comparison.models)} models</h1><p>{escape(about)}</p></header><main>",
+        f"<header><h1>Comparison of {len(comparison.models)} models</h1><p>{escape(about)}</p>",
+        *(f'<p class="caveat">{escape(caveat)}</p>' for caveat in comparison.caveats),
+        "</header><main>",
         *(_verdict(pair) for pair in comparison.pairs),
         *(f'<p class="told">{escape(note)}</p>' for note in comparison.notes),
         _models(comparison),

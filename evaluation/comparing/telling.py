@@ -6,7 +6,7 @@ from evaluation.comparing.comparison import ALPHA, HEADLINES, Comparison, Contra
 from evaluation.comparing.correcting import CORRECTIONS
 from evaluation.comparing.verdicts import told_p
 from evaluation.estimates import Estimate
-from evaluation.telling import footnotes
+from evaluation.telling import caveat_lines, footnotes
 
 __all__ = ["comparison_lines", "mcnemar_sentence", "signed", "spoken"]
 
@@ -21,6 +21,7 @@ def comparison_lines(comparison: Comparison) -> list[str]:
     lines.append(
         f"{comparison.n} samples in {comparison.group_count} groups{where}; 95% intervals over resampled groups"
     )
+    lines += caveat_lines(comparison.caveats)
     width = max(len(model.name) for model in comparison.models)
     lines.append(f"  rank  {'model':{width}}  " + "".join(f"{spoken(name):25}" for name in _SHOWN))
     for model in comparison.models:

@@ -48,6 +48,7 @@ def evaluate_detection(
     seed: int = 7,
     test_digest: str | None = None,
     model_digest: str | None = None,
+    caveats: Sequence[str] = (),
 ) -> DetectionReport:
     """Measure boxes that were found against boxes that are there.
 
@@ -58,7 +59,7 @@ def evaluate_detection(
         score_threshold: detections below it do not count for precision, recall and F1.
         bootstrap_samples: resamples behind each interval, at least 1.
         test_digest: names the test part; None derives it from pictures, labels and boxes.
-        model_digest: names what was measured.
+        model_digest: names what was measured. caveats: what is wrong on purpose with the test part.
     Returns: the report; figures of classes and sizes without boxes are undefined.
     Raises: InvalidInput: a box is no box, or of a picture or class that is not listed; a picture has no group.
         NotEnoughData: there are no pictures.
@@ -84,6 +85,7 @@ def evaluate_detection(
         seed=seed,
         test_digest=test_digest or _digest(scene),
         model_digest=model_digest,
+        caveats=tuple(caveats),
     )
 
 

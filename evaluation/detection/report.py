@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Self
 
-from ecosight.errors import InvalidInput
 from evaluation.curves import ClassCurve
 from evaluation.detection.tide import ErrorKind
 from evaluation.estimates import Estimate
-from evaluation.telling import footnotes, table_lines
+from evaluation.reading import reading
+from evaluation.telling import caveat_lines, footnotes, table_lines
 
 __all__ = ["OVERALL", "ClassDetection", "DetectionReport", "detection_lines"]
 
@@ -67,7 +67,7 @@ class DetectionReport:
             detections of a class in a picture; ar_small, …: by size, with 100.
         precision, recall, f1: over all boxes, at overlap 0.5 and ``score_threshold``; macro_…: means over classes.
         errors: kind -> how often, and what it costs; see ``evaluation.detection.tide``.
-        curves: of each class at overlap 0.5. test_digest, model_digest: as of a classifier.
+        curves: of each class at overlap 0.5. test_digest, model_digest, caveats: as of a classifier.
     """
 
     images: int
@@ -100,31 +100,25 @@ class DetectionReport:
     seed: int
     test_digest: str
     model_digest: str | None = None
+    caveats: tuple[str, ...] = ()
 
     kind: ClassVar[str] = "detection"
 
     def as_dict(self) -> dict[str, Any]:
         """The report as a JSON object; what is undefined is null, never NaN."""
-        return asdict(self) | {"format": FORMAT, "kind": self.kind, "labels": list(self.labels)}
+        lists = {name: list(getattr(self, name)) for name in ("labels", "caveats")}
+        return asdict(self) | {"format": FORMAT, "kind": self.kind} | lists
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Self:
         """What ``as_dict`` gave. Raises: InvalidInput: it is no such report, or of another format."""
-        try:
-            fields = dict(plain)
-            if (fields.pop("format"), fields.pop("kind")) != (FORMAT, "detection"):
-                raise InvalidInput(f"this is no report of a detector in format {FORMAT}")
-            fields |= {name: Estimate(**fields[name]) for name in OVERALL}
-            fields["labels"] = tuple(fields["labels"])
+        with reading(plain, kind=cls.kind, told="report of a detector", formats=[FORMAT], estimates=OVERALL) as fields:
             fields["per_class"] = {
                 label: ClassDetection(**{**each, **{name: Estimate(**each[name]) for name in BY_CLASS}})
                 for label, each in fields["per_class"].items()
             }
             fields["errors"] = {kind: ErrorKind(**each) for kind, each in fields["errors"].items()}
-            fields["curves"] = tuple(ClassCurve.from_dict(each) for each in fields["curves"])
             return cls(**fields)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise InvalidInput(f"this is no report of a detector: {error!r}") from error
 
     def metrics(self) -> dict[str, float]:
         """Name -> value of every figure that is defined; by class as ``ap/fox``, errors as ``error_cost/missed``."""
@@ -143,6 +137,7 @@ def detection_lines(report: DetectionReport) -> list[str]:
         f"{report.n} boxes in {report.images} pictures of {report.group_count} groups; "
         f"precision and recall at a score of {report.score_threshold:g} and more"
     ]
+    lines += caveat_lines(report.caveats)
     lines += [f"  {told:18} {getattr(report, name)}" for name, told in names.items()]
     columns = {"ap": "AP@.5:.95", "ap50": "AP@.5", "precision": "precision", "recall": "recall"}
     lines += table_lines(report.per_class, columns, {"support": "boxes", "found": "found"})

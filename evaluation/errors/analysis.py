@@ -33,6 +33,7 @@ class ErrorAnalysis:
         mistakes: the most confident ones, most confident first.
         label_errors: samples that probably carry a wrong label.
         review: the samples to look at, most useful first.
+        caveats: what is wrong on purpose with the samples, a sentence each.
     """
 
     model: str
@@ -46,6 +47,7 @@ class ErrorAnalysis:
     mistakes: tuple[Mistake, ...]
     label_errors: LabelErrors
     review: tuple[ReviewItem, ...]
+    caveats: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         plain = {name: getattr(self, name) for name in self.__slots__[:6]}
@@ -58,6 +60,7 @@ class ErrorAnalysis:
             "mistakes": [each.as_dict() for each in self.mistakes],
             "label_errors": self.label_errors.as_dict(),
             "review": [each.as_dict() for each in self.review],
+            "caveats": list(self.caveats),
         }
 
 
@@ -107,4 +110,5 @@ def analyse_errors(
         mistakes=mistakes[:most],
         label_errors=label_errors,
         review=review,
+        caveats=predictions.caveats,
     )

@@ -44,16 +44,17 @@ class ErrorAnalyzer:
         blobs: BlobStore,
         *,
         progress: Progress | None = None,
+        caveats: Sequence[str] = (),
         **settings: Any,
     ) -> ErrorAnalyzer:
-        """Ask a model about labelled samples first.
+        """Ask a model about labelled samples first; what is wrong with those on purpose is repeated.
 
         Raises: NotEnoughData: no entries. InputError, NotFound, IntegrityError: a sample cannot be read; it is named.
         """
         from ecosight.progress import NullProgress
         from evaluation.measuring import answer
 
-        return cls(answer(servable, entries, blobs, progress or NullProgress()), **settings)
+        return cls(answer(servable, entries, blobs, progress or NullProgress(), caveats=caveats), **settings)
 
     def analyze(self) -> ErrorAnalysis:
         """The analysis, made once. Raises: NotEnoughData: there are no answers. InvalidInput: a wrong setting."""

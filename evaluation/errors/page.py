@@ -41,6 +41,7 @@ def error_page(
     room = files("evaluation")
     text = {
         "about": escape(_about(analysis)),
+        "caveats": "".join(f'<p class="caveat">{escape(caveat)}</p>' for caveat in analysis.caveats),
         "main": "\n".join([_slices(analysis), _confusions(analysis), _labels(analysis), _review(analysis)]),
         "media": json.dumps(shown).replace("<", "\\u003c"),
         "css": (room / "page" / "page.css").read_text("utf-8"),

@@ -3,7 +3,8 @@
 A part's statistic is its mistakes beyond the overall share, over their standard error. Samples of one group are not
 independent, so the error counts them as a sample survey counts clusters. Whatever the statistic, shuffling whole
 groups gives the spread of the largest one when facts have nothing to do with mistakes; so the p-value of a part is the
-share of shuffles whose worst part is as bad, and it holds for all parts together.
+share of shuffles whose worst part is as bad, and it holds for all parts together. Where mistakes clump by a fact inside
+the groups, such as by the class within a night, those clumps are shuffled as wholes too.
 
 Sources: Westfall and Young (1993), Resampling-Based Multiple Testing, single-step max T; Phipson and Smyth (2010) for
 (b + 1) / (m + 1); Kish (1965) for the design effect 1 + (size - 1) rho, and Fleiss (1981) for rho by analysis of
@@ -12,7 +13,7 @@ variance.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from evaluation.errors.candidates import Candidate
 
-__all__ = ["Studentised", "likeness_within", "worst_of_shuffles"]
+__all__ = ["Studentised", "clumps_of", "likeness_within", "worst_of_shuffles"]
 
 _TOGETHER = 64
 """Shuffles whose sums are made in one go: enough to be quick, few enough for memory."""
@@ -72,26 +73,52 @@ class Studentised:
         return np.asarray(np.divide(beyond, np.sqrt(variance), out=np.zeros_like(beyond), where=variance > 1e-9))
 
 
-def worst_of_shuffles(studentised: Studentised, *, shuffles: int, rng: np.random.Generator) -> NDArray[np.float64]:
+def clumps_of(
+    facts: Mapping[str, Sequence[str]], groups: NDArray[np.int64], wrong: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """Which samples a shuffle keeps together within their group: int64 (n,), a clump's number.
+
+    They are those that share the value of one fact: that by which mistakes are most alike. Where they are so by none
+    more than in whole groups, each sample is a clump.
+    """
+    most, clumps = likeness_within(groups, wrong), np.arange(groups.size)
+    for values in facts.values():
+        codes = np.unique(np.array(values, dtype=object), return_inverse=True)[1]
+        cells = np.unique(groups * (codes.max() + 1) + codes, return_inverse=True)[1]
+        # A fact that is the same in all of a group makes no clumps inside it.
+        if cells.max() > groups.max() and (alike := likeness_within(cells, wrong)) > most:
+            most, clumps = alike, cells
+    return clumps.astype(np.int64)
+
+
+def worst_of_shuffles(
+    studentised: Studentised, clumps: NDArray[np.int64], *, shuffles: int, rng: np.random.Generator
+) -> NDArray[np.float64]:
     """The largest statistic of each shuffle, float64 (shuffles,).
 
-    The groups keep their samples and mistakes and get each other's facts. Where the groups differ in size, facts are
-    repeated or left out; where facts differ within a group, they come in random order.
+    The groups keep their samples and mistakes and get each other's facts; within them a clump gets those of a clump,
+    whichever. Where groups or clumps differ in size, facts are repeated or left out; where facts differ within a
+    clump, they come in random order.
     """
     groups, wrong, n = studentised.groups, studentised.wrong, studentised.wrong.size
-    order = np.argsort(groups, kind="stable")
-    sizes = np.bincount(groups)
-    starts = np.cumsum(sizes) - sizes
-    group = groups[order]
-    place = np.arange(n) - starts[group]
+    order = np.lexsort((clumps, groups))
+    # From here on samples are in this order, and clumps are numbered in it.
+    clump = np.cumsum(np.diff(clumps[order], prepend=clumps[order[0]]) != 0)
+    first, sizes = np.unique(clump, return_index=True, return_counts=True)[1:]
+    group_of, many_clumps = groups[order][first], np.bincount(groups[order][first])
+    first_clump = np.cumsum(many_clumps) - many_clumps
+    group, place = groups[order], np.arange(n) - first[clump]
+    rank = clump - first_clump[group]
     worst = np.empty(shuffles)
     for begin in range(0, shuffles, _TOGETHER):
         many = min(_TOGETHER, shuffles - begin)
         counts, errors = np.empty((n, many)), np.empty((n, many))
         for column in range(many):
-            giver = rng.permutation(sizes.size)[group]
-            mixed = order if sizes.size == n else order[np.lexsort((rng.random(n), group))]
-            source = mixed[starts[giver] + place % sizes[giver]]
+            giver = rng.permutation(many_clumps.size)[group]
+            mixed = np.lexsort((rng.random(sizes.size), group_of))
+            given = mixed[first_clump[giver] + rank % many_clumps[giver]]
+            inside = order if sizes.size == n else order[np.lexsort((rng.random(n), clump))]
+            source = inside[first[given] + place % sizes[given]]
             counts[:, column] = np.bincount(source, minlength=n)
             errors[:, column] = np.bincount(source, weights=wrong[order], minlength=n)
         worst[begin : begin + many] = studentised.of(counts, errors).max(axis=0)

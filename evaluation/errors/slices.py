@@ -11,7 +11,7 @@ import numpy as np
 from ecosight.errors import InvalidInput
 from evaluation.errors.candidates import Candidate, Condition, candidates
 from evaluation.errors.pruning import telling_more
-from evaluation.errors.shuffling import Studentised, worst_of_shuffles
+from evaluation.errors.shuffling import Studentised, clumps_of, worst_of_shuffles
 
 if TYPE_CHECKING:
     from evaluation.predictions import Predictions
@@ -139,7 +139,7 @@ def search_slices(
         return SliceSearch(alpha=alpha, shuffles=shuffles, why_not=_why_not(predictions, min_samples, min_groups))
     studentised = Studentised(parts, groups, wrong)
     values = studentised.observed()
-    worst = np.sort(worst_of_shuffles(studentised, shuffles=shuffles, rng=rng))
+    worst = np.sort(worst_of_shuffles(studentised, clumps_of(facts, groups, wrong), shuffles=shuffles, rng=rng))
     # As bad as: equal statistics must count, in spite of rounding.
     as_bad = shuffles - np.searchsorted(worst, values - 1e-9, side="left")
     chances = (as_bad + 1) / (shuffles + 1)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from evaluation.telling import caveat_lines
+
 if TYPE_CHECKING:
     from evaluation.errors.analysis import ErrorAnalysis
     from evaluation.errors.label_errors import LabelErrors
@@ -18,6 +20,7 @@ def error_lines(analysis: ErrorAnalysis) -> list[str]:
     """The findings, a few of each kind; the page and the JSON hold the rest."""
     share = analysis.errors / analysis.n
     lines = [f"{analysis.errors} mistakes in {analysis.n} samples of {analysis.group_count} groups ({share:.1%})"]
+    lines += caveat_lines(analysis.caveats)
     lines += ["", "Bad parts: " + search_told(analysis.slices)]
     lines += [f"  {_slice(part)}" for part in analysis.slices.found[:_SHOWN]]
     if analysis.confusions.frequent:

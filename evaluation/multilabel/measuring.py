@@ -37,13 +37,14 @@ def evaluate_multilabel(
     seed: int = 7,
     test_digest: str | None = None,
     model_digest: str | None = None,
+    caveats: Sequence[str] = (),
 ) -> MultilabelReport:
     """Measure probabilities of labels that do not exclude each other.
 
     Args:
         labels: the name of each column. groups: the group of each sample; they are resampled as wholes.
         thresholds: a label is said where its probability is at least this; one number, or one a label.
-        bootstrap_samples, test_digest, model_digest: as of ``evaluate_classification``.
+        bootstrap_samples, test_digest, model_digest, caveats: as of ``evaluate_classification``.
     Input: truth, 0 or 1, (n, c). probabilities, float (n, c), 0 to 1; rows need not sum to anything.
     Returns: the report.
     Raises: InvalidInput: shapes, values or names do not fit. NotEnoughData: there are no samples.
@@ -71,6 +72,7 @@ def evaluate_multilabel(
         seed=seed,
         test_digest=test_digest or part_digest(names, groups),
         model_digest=model_digest,
+        caveats=tuple(caveats),
     )
 
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Self
 
-from ecosight.errors import InvalidInput
 from evaluation.curves import ClassCurve
 from evaluation.estimates import Estimate
+from evaluation.reading import reading
 from evaluation.report import BY_CLASS, CalibrationBin, ClassFigures
-from evaluation.telling import footnotes, table_lines
+from evaluation.telling import caveat_lines, footnotes, table_lines
 
 __all__ = ["OVERALL", "MultilabelReport", "multilabel_lines"]
 
@@ -42,7 +42,7 @@ class MultilabelReport:
         map, macro_auc: mean over labels of average precision, and of the area under the ROC curve.
         brier: mean squared distance of a pair's probability to the truth, 0 to 1.
         classwise_ece: mean expected calibration error of the labels.
-        class_calibration, curves, test_digest, model_digest: as of a classifier.
+        class_calibration, curves, test_digest, model_digest, caveats: as of a classifier.
     """
 
     n: int
@@ -76,22 +76,22 @@ class MultilabelReport:
     seed: int
     test_digest: str
     model_digest: str | None = None
+    caveats: tuple[str, ...] = ()
 
     kind: ClassVar[str] = "multilabel"
 
     def as_dict(self) -> dict[str, Any]:
         """The report as a JSON object; what is undefined is null, never NaN."""
-        return asdict(self) | {"format": FORMAT, "kind": self.kind, "labels": list(self.labels)}
+        lists = {name: list(getattr(self, name)) for name in ("labels", "caveats")}
+        return asdict(self) | {"format": FORMAT, "kind": self.kind} | lists
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Self:
         """What ``as_dict`` gave. Raises: InvalidInput: it is no such report, or of another format."""
-        try:
-            fields = dict(plain)
-            if (fields.pop("format"), fields.pop("kind")) != (FORMAT, "multilabel"):
-                raise InvalidInput(f"this is no report of several labels a sample in format {FORMAT}")
-            fields |= {name: Estimate(**fields[name]) for name in OVERALL}
-            fields |= {name: tuple(fields[name]) for name in ("labels", "thresholds")}
+        with reading(
+            plain, kind=cls.kind, told="report of several labels", formats=[FORMAT], estimates=OVERALL
+        ) as fields:
+            fields["thresholds"] = tuple(fields["thresholds"])
             fields["per_class"] = {
                 label: ClassFigures(**{**each, **{name: Estimate(**each[name]) for name in BY_CLASS}})
                 for label, each in fields["per_class"].items()
@@ -100,10 +100,7 @@ class MultilabelReport:
                 label: tuple(CalibrationBin(**each) for each in bins)
                 for label, bins in fields["class_calibration"].items()
             }
-            fields["curves"] = tuple(ClassCurve.from_dict(each) for each in fields["curves"])
             return cls(**fields)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise InvalidInput(f"this is no report of several labels a sample: {error!r}") from error
 
     def metrics(self) -> dict[str, float]:
         """Name -> value of every figure that is defined; by label as ``recall/fox``."""
@@ -118,6 +115,7 @@ def multilabel_lines(report: MultilabelReport) -> list[str]:
     names = {"map": "mAP", "micro_f1": "micro F1", "macro_f1": "macro F1", "samples_f1": "F1 of samples"}
     names |= {"subset_accuracy": "all labels right", "hamming_loss": "Hamming loss", "macro_auc": "macro AUC"}
     lines = [f"{report.n} samples in {report.group_count} groups; 95% intervals over resampled groups"]
+    lines += caveat_lines(report.caveats)
     lines += [f"  {told:18} {getattr(report, name)}" for name, told in names.items()]
     columns = {"average_precision": "AP", "precision": "precision", "recall": "recall", "f1": "F1"}
     lines += table_lines(report.per_class, columns, {"support": "samples", "predicted": "said"})

@@ -9,7 +9,7 @@ import typer
 
 from pipeline import source_told as sources
 from pipeline.console import DryRun, JsonOutput, print_result, workbench
-from pipeline.dataset_told import Copies, Override, read_overrides
+from pipeline.dataset_told import Override, read_overrides
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +46,6 @@ def ingest(
     test_fold: sources.TestFolds = [],  # noqa: B006
     val_fold: sources.ValFolds = [],  # noqa: B006
     override: Override = [],  # noqa: B006
-    copies: Copies = True,
     dry_run: DryRun = False,
     as_json: JsonOutput = False,
 ) -> None:
@@ -56,7 +55,7 @@ def ingest(
     from pipeline.near_copies import guard_against_copies
 
     bench = workbench(context)
-    guard_against_copies(bench, wanted=copies)
+    guard_against_copies(bench)
     intake = bench.intake if group_pattern is None else bench.intake_grouped_by(group_pattern)
     seen = sources.read_source(
         source,

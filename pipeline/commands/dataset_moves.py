@@ -11,7 +11,6 @@ from pipeline.commands.data import dataset_app
 from pipeline.console import DryRun, JsonOutput, print_result, workbench
 from pipeline.dataset_told import (
     Branch,
-    Copies,
     Override,
     Version,
     needed_by_models,
@@ -26,7 +25,7 @@ def checkout(
     context: typer.Context,
     version: Version = "",
     folder: Annotated[Path | None, typer.Argument(help="Where to; default: dataset.versions_path/NAME.")] = None,
-    copy: Annotated[bool, typer.Option("--copy", help="Copies, also where links could be made.")] = False,
+    copy: Annotated[bool, typer.Option("--copy", help="also where links could be made.")] = False,
     verify: Annotated[bool, typer.Option(help="Compare every file with its digest.")] = True,
     force: Annotated[bool, typer.Option("--force", help="Also replace files that someone else wrote.")] = False,
     dry_run: DryRun = False,
@@ -60,7 +59,6 @@ def merge(
     resolve: Annotated[Path | None, typer.Option(help="The same CSV with its column label filled in.")] = None,
     message: Annotated[str, typer.Option("--message", "-m", help="Why.")] = "",
     override: Override = [],  # noqa: B006
-    copies: Copies = True,
     dry_run: DryRun = False,
     as_json: JsonOutput = False,
 ) -> int:
@@ -71,7 +69,7 @@ def merge(
     from pipeline.near_copies import guard_against_copies
 
     bench = workbench(context)
-    guard_against_copies(bench, branch=into, wanted=copies)
+    guard_against_copies(bench, branch=into)
     report = join(
         bench.datasets,
         other,
@@ -116,7 +114,6 @@ def split(
     station_pattern: Annotated[str | None, typer.Option(help="Regular expression that finds it in the name.")] = None,
     message: Annotated[str, typer.Option("--message", "-m", help="Why.")] = "",
     override: Override = [],  # noqa: B006
-    copies: Copies = True,
     dry_run: DryRun = False,
     as_json: JsonOutput = False,
 ) -> None:
@@ -131,7 +128,7 @@ def split(
     if any(not stations for _, _, stations in pairs):
         raise InvalidInput("--hold-out needs a part and stations", hint="Such as --hold-out test=north,creek.")
     bench = workbench(context)
-    guard_against_copies(bench, branch=into, wanted=copies)
+    guard_against_copies(bench, branch=into)
     made, settled = begin_set(
         bench.datasets,
         into,

@@ -10,7 +10,7 @@ import typer
 from pipeline import source_told as sources
 from pipeline.commands.data import dataset_app, report_lines
 from pipeline.console import DryRun, JsonOutput, print_result, print_table, workbench
-from pipeline.dataset_told import Branch, Copies, Override, Version, read_overrides, version_row
+from pipeline.dataset_told import Branch, Override, Version, read_overrides, version_row
 
 
 def status(context: typer.Context, branch: Branch = "main", as_json: JsonOutput = False) -> None:
@@ -133,7 +133,6 @@ def commit(
         bool, typer.Option("--all", "-a", help="Also every accepted sample, such as uploads.")
     ] = False,
     override: Override = [],  # noqa: B006
-    copies: Copies = True,
     branch: Branch = "main",
     dry_run: DryRun = False,
     as_json: JsonOutput = False,
@@ -146,7 +145,7 @@ def commit(
 
     bench = workbench(context)
     datasets, stage = bench.datasets, Stage(bench.datasets)
-    guard_against_copies(bench, branch=branch, wanted=copies)
+    guard_against_copies(bench, branch=branch)
     waiting = unversioned(datasets, bench.samples, branch) if everything else []
     also = changes_from_samples(waiting, station=datasets.station) if waiting else None
     if dry_run:

@@ -50,9 +50,15 @@ def test_copies_that_come_later_go_where_their_originals_are(manager: DatasetMan
     assert [both[f"copy-{number}"] for number in range(20)] == [both[f"field-{number}"] for number in range(20)]
 
 
-def test_who_does_not_want_that_says_so_in_the_configuration(tmp_path: Path) -> None:
+def test_who_does_not_look_says_so_in_the_configuration_and_every_version_repeats_it(tmp_path: Path) -> None:
     config = Config.model_validate({"dataset": {"near_duplicates": False}})
     with DatasetManager(tmp_path / "project", config=config) as manager:
         add(manager, "v1.0.0", write_pairs(tmp_path / "originals", softer=False))
-        both = parts(add(manager, "v2.0.0", write_pairs(tmp_path / "copies", softer=True)))
+        second = add(manager, "v2.0.0", write_pairs(tmp_path / "copies", softer=True))
+    both = parts(second)
+    assert second.caveats == tuple(
+        f"override of unsearched since {version}: 20 new samples not compared for near-duplicates, "
+        "because: dataset.near_duplicates is off in the configuration"
+        for version in ("v1", "v2")
+    )
     assert [both[f"copy-{number}"] for number in range(20)] != [both[f"field-{number}"] for number in range(20)]

@@ -7,11 +7,13 @@ import re
 from typing import Any
 
 import pytest
-from dataset_kit import id_of, in_memory, parts_of, sample
+from dataset_kit import RATIOS, MemoryBlobs, MemoryRefs, Ticking, id_of, in_memory, parts_of, sample
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataset.changes import moved, relabelled
+from dataset.merging.joining import merge
+from dataset.parting.resplitting import begin_set
 from dataset.versions import DatasetRepository
 from ecosight.errors import InvalidInput, Refused
 
@@ -98,6 +100,52 @@ def test_a_copy_of_two_that_are_apart_is_refused_or_told() -> None:
     version, _ = repository.extend([sample("copy")], message="x", overrides={"near-duplicates": "two foxes"})
     assert parts_of(repository)["copy"] == "train"  # who trained on it is not tested on it
     assert [(each.name, each.count) for each in version.overrides] == [("near-duplicates", 1)]
+
+
+def test_who_lets_nobody_look_is_refused_no_sample_but_tells_it_for_good() -> None:
+    repository = in_memory(near_duplicates=lambda ids: [(one, other) for one in ids for other in ids])
+    first, _ = repository.extend(
+        [sample(f"s{n}") for n in range(9)], message="x", overrides={"unsearched": "all of another night"}
+    )
+    assert len(set(parts_of(repository).values())) > 1  # nobody put them beside each other
+    assert first.caveats == (
+        "override of unsearched since v1: 9 new samples not compared for near-duplicates, "
+        "because: all of another night",
+    )
+    # Only what is new needs to be looked at, and what was once not looked at stays told.
+    later, _ = repository.commit_changes(relabelled({id_of("s0"): "owl"}), message="x")
+    assert later.overrides == first.overrides
+    again, _ = repository.extend([sample("t0"), sample("t1")], message="x", overrides={"unsearched": "and these"})
+    assert [(each.version, each.count) for each in again.overrides] == [(1, 9), (3, 2)]
+
+
+def test_a_dataset_that_nobody_can_search_says_so() -> None:
+    repository = DatasetRepository(MemoryBlobs(), MemoryRefs(), name="main", ratios=RATIOS, seed=7, clock=Ticking())
+    version, _ = repository.extend([sample("s0")], message="first")
+    assert [(each.name, each.count) for each in version.overrides] == [("unsearched", 1)]
+    assert "without a search" in version.overrides[0].reason
+
+
+def test_a_split_that_looks_again_ends_the_doubt_and_one_that_does_not_keeps_it() -> None:
+    repository = in_memory()
+    repository.extend([sample(f"s{n}") for n in range(20)], message="x", overrides={"unsearched": "in a hurry"})
+    looked, _ = begin_set(repository, "looked")
+    unlooked, _ = begin_set(repository, "unlooked", overrides={"unsearched": "still"})
+    assert looked is not None
+    assert looked.overrides == ()
+    assert unlooked is not None
+    assert [each.reason for each in unlooked.overrides] == ["still"]
+
+
+def test_a_merge_that_nobody_searched_says_so() -> None:
+    repository = in_memory()
+    repository.extend([sample(f"s{n}") for n in range(5)], message="first")
+    repository.branches.create("night", repository.resolve())
+    repository.extend([sample("here")], message="here")
+    repository.extend([sample("there")], message="there", branch="night")
+    report = merge(repository, "night", overrides={"unsearched": "trust me"})
+    assert report.version is not None
+    assert [(each.name, each.count) for each in report.version.overrides] == [("unsearched", 1)]
 
 
 # -- laws --------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from dataset.manager import DatasetManager, open_part
+from dataset.parting.copies import Unsearched
 from ecosight.config import load_config
 from ecosight.errors import Conflict, InvalidInput, NotFound
 
@@ -117,11 +118,21 @@ def test_the_test_part_of_a_name_is_opened_for_an_evaluation(manager: DatasetMan
     manager.create_version("v1.0.0")
     manager.add_folder("v1.0.0", tmp_path / "new")
     config = load_config(project={"root": tmp_path / "datasets"})
-    entries, blobs = open_part(config, "v1.0.0/test")
+    entries, blobs, caveats = open_part(config, "v1.0.0/test")
     assert entries == manager.get_version("main@v1").part("test") == open_part(config, "")[0]
     assert blobs.has(entries[0].sample_id)
+    assert caveats == ()
     with pytest.raises(NotFound):
         open_part(config, "v1.0.0/holdout")
+
+
+def test_what_is_wrong_on_purpose_with_a_version_is_opened_with_it(manager: DatasetManager, tmp_path: Path) -> None:
+    write_sounds(tmp_path / "new", {"fox": 4})
+    manager.repository.near_duplicates = lambda ids: Unsearched("in a hurry")
+    manager.create_version("v1.0.0")
+    manager.add_folder("v1.0.0", tmp_path / "new")
+    (caveat,) = open_part(load_config(project={"root": tmp_path / "datasets"}), "v1.0.0/test")[2]
+    assert caveat.endswith("4 new samples not compared for near-duplicates, because: in a hurry")
 
 
 def test_the_script_does_what_the_documents_show(tmp_path: Path) -> None:

@@ -20,6 +20,9 @@ def project(tmp_path: Path) -> Project:
     return Project(tmp_path)
 
 
+UNSEARCHED = ("--override", "unsearched=made by synthesis")
+
+
 def dataset(project: Project, *arguments: str, expect: int = 0) -> Any:
     return project.run("dataset", *arguments, expect=expect)
 
@@ -33,7 +36,7 @@ def corrections(project: Project, name: str, labels: dict[str, str]) -> str:
 
 
 def test_a_folder_becomes_versions_that_branch_merge_and_travel(project: Project) -> None:
-    commit = ("commit", "--no-copies", "-m")
+    commit = ("commit", *UNSEARCHED, "-m")
     assert dataset(project, "create", "v1.0.0", "--splits", "70/20/10")["splits"]["train"] == 0.7
     assert dataset(project, "add", "clips", "--dry-run")["files"] == 12
     assert dataset(project, "add", "clips")["staged"] == {"added": 12, "changed": 0, "removed": 0}
@@ -55,13 +58,13 @@ def test_a_folder_becomes_versions_that_branch_merge_and_travel(project: Project
     dataset(project, "add", "--labels", corrections(project, "a.csv", {ids[0]: "hum", ids[1]: "hum"}))
     dataset(project, *commit, "hums")
     dataset(project, "add", "--branch", "night", "--labels", corrections(project, "b.csv", {ids[0]: "buzz"}))
-    dataset(project, "commit", "--no-copies", "--branch", "night", "-m", "buzz")
+    dataset(project, "commit", *UNSEARCHED, "--branch", "night", "-m", "buzz")
     assert dataset(project, "diff", "v1", "v2")["relabelled"] == 2
-    merged = dataset(project, "merge", "night", "--no-copies", "--conflicts", "conflicts.csv", expect=5)
+    merged = dataset(project, "merge", "night", *UNSEARCHED, "--conflicts", "conflicts.csv", expect=5)
     assert (merged["outcome"], len(merged["conflicts"])) == ("conflicts", 1)
     text = (project.folder / "conflicts.csv").read_text()
     (project.folder / "conflicts.csv").write_text(text.rstrip("\r\n") + "buzz\r\n")
-    assert dataset(project, "merge", "night", "--no-copies", "--resolve", "conflicts.csv")["outcome"] == "merged"
+    assert dataset(project, "merge", "night", *UNSEARCHED, "--resolve", "conflicts.csv")["outcome"] == "merged"
     shown = dataset(project, "show")
     assert (shown["version"], shown["class_counts"]["buzz"], shown["class_counts"]["hum"]) == (3, 1, 1)
     assert [row["version"] for row in dataset(project, "log")] == [3, 2, 2, 1]
@@ -79,16 +82,19 @@ def test_a_folder_becomes_versions_that_branch_merge_and_travel(project: Project
 
 def test_what_is_broken_on_purpose_is_shown_and_what_is_gone_is_found(project: Project) -> None:
     dataset(project, "add", "clips")
-    dataset(project, "commit", "--no-copies")
+    dataset(project, "commit", *UNSEARCHED)
     dataset(project, "checkout", "v1", "out")
     with (project.folder / "out" / "samples.csv").open() as file:
         row = next(row for row in csv.DictReader(file) if row["part"] == "train")
     (project.folder / "c.csv").write_text(f"sample_id,label,part\n{row['sample_id']},{row['label']},test\n")
     dataset(project, "add", "--labels", "c.csv")
-    refused = dataset(project, "commit", "--no-copies", expect=8)
+    refused = dataset(project, "commit", *UNSEARCHED, expect=8)
     assert refused["error"]["context"]["rule"] == "group"
-    made = dataset(project, "commit", "--no-copies", "--override", "group=the official split")
-    assert made["overrides"] == [{"name": "group", "reason": "the official split", "version": 2, "count": 1}]
+    made = dataset(project, "commit", *UNSEARCHED, "--override", "group=the official split")
+    assert made["overrides"] == [
+        {"name": "unsearched", "reason": "made by synthesis", "version": 1, "count": 12},
+        {"name": "group", "reason": "the official split", "version": 2, "count": 1},
+    ]
     process = project.start("dataset", "status")
     assert "override of group since v2: 1 on two sides, because: the official split" in process.communicate()[0]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -100,11 +100,16 @@ def sample(
     )
 
 
+def no_copies(_: Sequence[str]) -> list[tuple[str, str]]:
+    """A search for near-duplicates, where there are none."""
+    return []
+
+
 def in_memory(name: str = "main", *, blobs: Any = None, refs: Any = None, **more: Any) -> DatasetRepository:
     return DatasetRepository(
         blobs if blobs is not None else MemoryBlobs(),
         refs if refs is not None else MemoryRefs(),
-        **{"name": name, "ratios": RATIOS, "seed": 7, "clock": Ticking(), **more},
+        **{"name": name, "ratios": RATIOS, "seed": 7, "clock": Ticking(), "near_duplicates": no_copies, **more},
     )
 
 

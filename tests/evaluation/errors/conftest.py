@@ -21,14 +21,14 @@ def made(
     base: float = 0.1,
     bad: str = "",
     bad_rate: float = 0.5,
-    clumped: bool = False,
+    clumps: str = "",
     within: bool = False,
 ) -> Predictions:
     """Answers to recordings of eight stations and six hours, of five classes, in groups of unequal size.
 
     Args:
         bad: ``station`` makes station 3 bad, ``pair`` only its first two hours.
-        clumped: groups have shares of mistakes of their own, or classes within them where both are asked for.
+        clumps: ``group``, ``class`` or ``hour``: what has a share of mistakes of its own; class and hour within a group.
         within: class and hour differ within a group.
     """
     weights = rng.gamma(1.0, 1.0, group_count)
@@ -37,8 +37,9 @@ def made(
     )
     station = rng.integers(8, size=group_count)[groups]
     label, hour = (rng.integers(k, size=n) if within else rng.integers(k, size=group_count)[groups] for k in (5, 6))
-    cells = rng.beta(3 * base, 3 * (1 - base), (group_count, 5))
-    chance = cells[groups, label if within else 0] if clumped else np.full(n, base)
+    cells = rng.beta(3 * base, 3 * (1 - base), (group_count, 6))
+    column = {"class": label, "hour": hour}.get(clumps, np.zeros(n, np.int64))
+    chance = cells[groups, column] if clumps else np.full(n, base)
     chance[(station == 3) & ((hour < 2) if bad == "pair" else bool(bad))] = bad_rate
     answer = np.where(rng.random(n) < chance, (label + 1 + rng.integers(4, size=n)) % 5, label)
     table = np.full((n, 5), 0.05)

@@ -12,7 +12,9 @@ from evaluation.errors.slices import CLASS, SliceSearch, search_slices
 
 NOTHING_BAD = {
     "groups of unequal size": {},
-    "groups with mistakes of their own": {"clumped": True},
+    "groups with mistakes of their own": {"clumps": "group"},
+    "mistakes that clump by class within a group": {"clumps": "class", "within": True, "group_count": 30},
+    "mistakes that clump by hour within a group": {"clumps": "hour", "within": True, "group_count": 30},
     "facts that differ within a group": {"within": True},
     "few mistakes": {"base": 0.02},
 }
@@ -35,12 +37,6 @@ def test_a_part_without_a_bad_part_is_rarely_said_to_have_one(make: Any) -> None
 @pytest.mark.parametrize("kind", NOTHING_BAD.values(), ids=NOTHING_BAD)
 def test_no_more_than_one_in_twenty_is_called_bad_by_mistake(make: Any, kind: dict[str, Any]) -> None:
     assert share_with_a_find(make, 2000, **kind) <= 0.05 + 2.5 * np.sqrt(0.05 * 0.95 / 2000)
-
-
-@pytest.mark.slow
-def test_mistakes_that_clump_by_class_within_each_group_double_the_false_calls_at_most(make: Any) -> None:
-    """The known limit: shuffling groups cannot know of clumps inside them, and only the standard error counts those."""
-    assert share_with_a_find(make, 600, within=True, clumped=True, group_count=30) <= 0.10 + 0.025
 
 
 def test_a_naive_search_would_call_many_of_them_bad(make: Any) -> None:

@@ -28,7 +28,7 @@ def made(
 
     Args:
         bad: ``station`` makes station 3 bad, ``pair`` only its first two hours.
-        clumps: ``group``, ``class`` or ``hour``: what has a share of mistakes of its own; class and hour within a group.
+        clumps: ``group``, ``class`` or ``hour``: has a share of mistakes of its own, within a group.
         within: class and hour differ within a group.
     """
     weights = rng.gamma(1.0, 1.0, group_count)

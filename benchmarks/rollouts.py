@@ -2,7 +2,7 @@
 
     python benchmarks/rollouts.py swaps --times 100   # promotions and rollbacks: failures, stale answers, p99
     python benchmarks/rollouts.py equal --times 200   # canaries of a model against itself: how many are taken back
-    python benchmarks/rollouts.py overhead --times 3  # throughput while a canary runs, beside without one
+    python benchmarks/rollouts.py overhead --times 3  # throughput with and without routing, log and evidence
 
 Two servers of one project with two trained models, on one machine together with the client. The policies are those of
 production with shorter times, so that a canary takes seconds. ``--json FILE`` keeps all figures.
@@ -43,9 +43,7 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         clips = _make_models(Path(name), given.yamnet)
-        with _servers(Path(name), 2) as ports:
-            site = Site(Path(name), ports, clips, given.rps)
-            figures = MEASURES[given.what](site, given.times)
+        figures = MEASURES[given.what](Project(Path(name), clips, given.rps), given.times)
     print(json.dumps(figures, indent=2))
     if given.json:
         given.json.write_text(json.dumps(figures, indent=2) + "\n")
@@ -54,8 +52,13 @@ def main() -> None:
 # -- what is measured --------------------------------------------------------------------------------
 
 
-def _swaps(site: Site, times: int) -> dict[str, Any]:
+def _swaps(project: Project, times: int) -> dict[str, Any]:
     """Promote by hand and take back by hand, again and again; before that, as long without any rollout."""
+    with project.servers("whole", "whole") as site:
+        return _swapped(site, times)
+
+
+def _swapped(site: Site, times: int) -> dict[str, Any]:
     with site.load() as before:
         time.sleep(20)
     took: dict[str, list[float]] = {"promoted": [], "rolled_back": []}
@@ -89,12 +92,12 @@ def _swaps(site: Site, times: int) -> dict[str, Any]:
     }
 
 
-def _equal(site: Site, times: int) -> dict[str, Any]:
+def _equal(project: Project, times: int) -> dict[str, Any]:
     """Canaries of the champion against itself: whatever takes one back errs."""
     policy = {**QUICK, "steps": [10, 50, 100]}
     outcomes: Counter[str] = Counter()
     took, reasons = [], []
-    with site.load() as rows:
+    with project.servers("whole", "whole") as site, site.load() as rows:
         for _ in range(times):
             began = time.time()
             body = {"candidate": "champion", "strategy": "canary", "policy": policy}
@@ -119,19 +122,29 @@ def _equal(site: Site, times: int) -> dict[str, Any]:
     }
 
 
-def _overhead(site: Site, times: int) -> dict[str, Any]:
-    """Requests a second of one server, 32 at once, without a rollout and with a tenth of the keys at a candidate."""
-    found: dict[str, list[float]] = {"without": [], "with": []}
+def _overhead(project: Project, times: int) -> dict[str, Any]:
+    """Requests a second of one server, 32 at once. In turns: bare, without a rollout, and with a canary.
+
+    During the canary a tenth of the keys is the candidate's and four tenths are the control's. ``shared``: both answer
+    in the server's process, so what is left is the cost of routing, log and evidence. ``whole``: in their own.
+    """
+    found: dict[str, list[float]] = {"bare": [], "no rollout": [], "shared": [], "whole": []}
     for _ in range(times):
-        found["without"].append(site.throughput())
-        policy = {**QUICK, "steps": [10, 100], "reference_requests": 1, "reference_max_s": 0, "pause_at": [2]}
-        rollout = site.post("/rollouts", {"candidate": site.other(), "strategy": "canary", "policy": policy})
-        site.wait(rollout["rollout"]["id"], "running")
-        found["with"].append(site.throughput())
-        site.post(f"/rollouts/{rollout['rollout']['id']}/abort", {})
-        time.sleep(4)
-    ratio = sum(found["with"]) / sum(found["without"])
-    return {"requests_per_s": found, "with_over_without": round(ratio, 3)}
+        for kind, rps in found.items():
+            with project.servers("whole" if kind == "no rollout" else kind) as site:
+                rps.append(_throughput_in_canary(site) if kind in ("shared", "whole") else site.throughput())
+    ratios = {kind: round(sum(rps) / sum(found["bare"]), 3) for kind, rps in found.items()}
+    return {"requests_per_s": found, "of_bare": ratios}
+
+
+def _throughput_in_canary(site: Site) -> float:
+    policy = {**QUICK, "steps": [10, 100], "reference_requests": 1, "reference_max_s": 0, "pause_at": [2]}
+    rollout = site.post("/rollouts", {"candidate": site.other(), "strategy": "canary", "policy": policy})["rollout"]
+    site.wait(rollout["id"], "running")
+    rps = site.throughput()
+    site.post(f"/rollouts/{rollout['id']}/abort", {})
+    site.wait(rollout["id"], "aborted", "rolled_back")
+    return rps
 
 
 MEASURES = {"swaps": _swaps, "equal": _equal, "overhead": _overhead}
@@ -140,11 +153,34 @@ MEASURES = {"swaps": _swaps, "equal": _equal, "overhead": _overhead}
 # -- the site ----------------------------------------------------------------------------------------
 
 
-class Site:
-    """Two servers, and what one asks them."""
+class Project:
+    """A project with two trained models, and the clips to ask about."""
 
-    def __init__(self, folder: Path, ports: list[int], clips: list[str], rps: float) -> None:
-        self._folder, self._ports, self._clips, self._rps = folder, ports, clips, rps
+    def __init__(self, folder: Path, clips: list[str], rps: float) -> None:
+        self.folder, self.clips, self.rps = folder, clips, rps
+
+    @contextmanager
+    def servers(self, *kinds: str) -> Iterator[Site]:
+        """Servers of these kinds (see rollout_server.py), ready."""
+        ports = [_free_port() for _ in kinds]
+        with ExitStack() as stack:
+            for kind, port in zip(kinds, ports, strict=True):
+                command = [sys.executable, "-m", "benchmarks.rollout_server", str(self.folder / "config.yaml")]
+                log = stack.enter_context((self.folder / f"server-{port}.log").open("wb"))
+                process = subprocess.Popen([*command, str(port), kind], stdout=log, stderr=log, cwd=HERE.parent)
+                stack.callback(process.wait, 60)
+                stack.callback(process.terminate)
+            for port in ports:
+                _wait_until_ready(port)
+            yield Site(self, ports)
+
+
+class Site:
+    """The servers of a project, and what one asks them."""
+
+    def __init__(self, project: Project, ports: list[int]) -> None:
+        self._folder, self._clips, self._rps = project.folder, project.clips, project.rps
+        self._ports = ports
         self._http = httpx.Client(base_url=f"http://127.0.0.1:{ports[0]}", timeout=60, trust_env=False)
 
     @contextmanager
@@ -253,21 +289,6 @@ def _ecosight(folder: Path, *arguments: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, cwd=HERE.parent)
     if done.returncode != 0:
         sys.exit(f"{arguments[0]} failed:\n{done.stdout}\n{done.stderr[-3000:]}")
-
-
-@contextmanager
-def _servers(folder: Path, count: int) -> Iterator[list[int]]:
-    ports = [_free_port() for _ in range(count)]
-    with ExitStack() as stack:
-        for port in ports:
-            command = [sys.executable, "-m", "pipeline", "--config", str(folder / "config.yaml"), "serve"]
-            log = stack.enter_context((folder / f"server-{port}.log").open("wb"))
-            process = subprocess.Popen([*command, "--port", str(port)], stdout=log, stderr=log, cwd=HERE.parent)
-            stack.callback(process.wait, 60)
-            stack.callback(process.terminate)
-        for port in ports:
-            _wait_until_ready(port)
-        yield ports
 
 
 def _free_port() -> int:

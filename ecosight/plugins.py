@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import sys
+from collections.abc import Mapping
+from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any
 
@@ -45,5 +48,11 @@ def open_modality(config: Config) -> Modality:
     return made
 
 
-def _found(family: str) -> dict[str, EntryPoint]:
+def _found(family: str) -> Mapping[str, EntryPoint]:
+    return _installed(family, tuple(sys.path))
+
+
+@lru_cache(maxsize=64)
+def _installed(family: str, _places: tuple[str, ...]) -> Mapping[str, EntryPoint]:
+    """Looked for once: it reads what every installed package says, and some who ask do so each second."""
     return {point.name: point for point in entry_points(group=family)}

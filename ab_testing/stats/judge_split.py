@@ -12,7 +12,7 @@ from scipy.special import ndtri
 from ab_testing.stats.assignment import AssignmentCounts, AssignmentStage
 from ab_testing.stats.conditional import log_e_shares, share_interval
 from ab_testing.stats.counts import ArmCounts
-from ab_testing.stats.forecast import make_forecast
+from ab_testing.stats.forecast import Forecast, make_forecast
 from ab_testing.stats.mixing import Floats, log_threshold
 from ab_testing.stats.result import TestResult, Verdict
 
@@ -52,22 +52,9 @@ def judge_split(
         )
     log_e = split_log_e(counts, concentration=concentration)
     arm, deviation = _largest_deviation(counts)
-    forecast = None
-    if log_e >= log_threshold(alpha):
-        verdict = Verdict.BREACH
-    else:
-        stage = counts.stages[-1]
-        before = sum(
-            _stage_log_e(_if_broken(np.array(sum(each.counts)), each.weights), each.weights, concentration)
-            for each in counts.stages[:-1]
-        )
-
-        def after(units: Floats) -> Floats:
-            broken = _if_broken(units + sum(stage.counts), stage.weights)
-            return before + log_e_shares(broken, stage.weights, concentration=concentration)
-
-        assumption = f"a share that is off by {VISIBLE:.0%} of itself is to be ruled out"
-        forecast = make_forecast(after, log_threshold(alpha), unit=unit, assumption=assumption, per_s=units_per_s)
+    forecast, verdict = None, Verdict.BREACH
+    if log_e < log_threshold(alpha):
+        forecast = _forecast(counts, concentration, alpha, unit=unit, per_s=units_per_s)
         verdict = Verdict.HEALTHY if forecast.units == 0 else Verdict.INSUFFICIENT
     low, high = _interval(counts, arm, alpha)
     return TestResult(
@@ -84,6 +71,24 @@ def judge_split(
         counts={f"arm_{index}": total for index, total in enumerate(_totals(counts))},
         forecast=forecast,
     )
+
+
+def _forecast(
+    counts: AssignmentCounts, concentration: float, alpha: float, *, unit: str, per_s: float | None
+) -> Forecast:
+    """When a broken split would have been found, if there were one: the units of the newest stage that this needs."""
+    stage = counts.stages[-1]
+    before = sum(
+        _stage_log_e(_if_broken(np.array(sum(each.counts)), each.weights), each.weights, concentration)
+        for each in counts.stages[:-1]
+    )
+
+    def after(units: Floats) -> Floats:
+        broken = _if_broken(units + sum(stage.counts), stage.weights)
+        return before + log_e_shares(broken, stage.weights, concentration=concentration)
+
+    assumption = f"a share that is off by {VISIBLE:.0%} of itself is to be ruled out"
+    return make_forecast(after, log_threshold(alpha), unit=unit, assumption=assumption, per_s=per_s)
 
 
 def judge_label_split(

@@ -148,12 +148,14 @@ def test_a_redis_that_is_gone_is_asked_seldom_and_found_again(redis_server: Redi
 
 def test_a_restart_between_two_questions_is_not_noticed(redis_server: RedisServer) -> None:
     line = Line(redis_server.url, SystemClock())
+    answers = []
     for _ in range(5):
-        line.run(lambda client: client.ping())
+        answers.append(line.run(lambda client: client.ping()))
         redis_server.stop()
         redis_server.start()
-    line.run(lambda client: client.ping())
+    answers.append(line.run(lambda client: client.ping()))
     line.close()
+    assert answers == [True] * 6
 
 
 def test_without_a_url_redis_is_not_even_imported(tmp_path: Path) -> None:

@@ -376,7 +376,9 @@ def test_stopping_while_it_starts_and_loads_is_quick(make: MakeArm, source: ToyS
 
 
 def test_stopping_one_that_never_started_is_no_error(source: ToySource, tmp_path: Path) -> None:
-    IsolatedArm("a", source.ref("1"), launch=launch(tmp_path), fetch=source.fetch, clock=SystemClock()).stop()
+    arm = IsolatedArm("a", source.ref("1"), launch=launch(tmp_path), fetch=source.fetch, clock=SystemClock())
+    arm.stop()
+    assert arm.figures()["pid"] is None
 
 
 def test_stopping_does_not_wait_for_a_fetch_that_hangs(make: MakeArm, source: ToySource, monkeypatch: Any) -> None:

@@ -111,7 +111,7 @@ def test_an_id_is_given_once(rollouts: RolloutStore) -> None:
 def test_another_model_may_have_a_rollout_of_its_own(rollouts: RolloutStore) -> None:
     rollouts.add(a_rollout("one"))
     rollouts.add(a_rollout("two", champion=model("1", "another")))
-    assert {each.id: each.state for each in rollouts.list()} == {"one": "preparing", "two": "preparing"}
+    assert {each.id: each.state for each in rollouts.list()} == {"one": "running", "two": "running"}
 
 
 def test_of_two_processes_that_begin_at_once_one_succeeds(database: Database, database_url: str) -> None:

@@ -10,7 +10,8 @@ pairs of one freesound id count neither way.
 ``scale``: sounds made from the recordings, each at a speed of its own (0.75 to 1.33, evenly spaced for one recording,
 so that every one is another sound at another pitch), and for every twentieth a copy (16-bit, 20 dB of noise, 5% cut off
 at each end, half the level). They are fingerprinted as samples of a project are; then, in a process of its own, the
-search over the cached fingerprints is timed. The first run makes the fingerprints and takes a while.
+search over the cached fingerprints is timed; then, in another, that for the copies of a hundred of them, as a commit of
+so many to a dataset of all others does. The first run makes the fingerprints and takes a while.
 """
 
 from __future__ import annotations
@@ -61,6 +62,7 @@ KINDS: dict[str, Callable[[Wave, int, np.random.Generator], bytes]] = {
         _noisy(_cut(wave * 1.5, 0.1, 0.1), 20, rng), rate, "OGG", "VORBIS", 0.7
     ),
 }
+NEW = 100
 
 
 class Sounds:
@@ -75,7 +77,7 @@ class Sounds:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("accuracy", "scale", "search"))
+    parser.add_argument("what", choices=("accuracy", "scale", "search", "newest"))
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("ECOSIGHT_DATA", ""), "audio"))
     parser.add_argument("--every", type=int, default=4, help="accuracy: copies of every so many recordings")
     parser.add_argument("--sounds", type=int, default=100_000)
@@ -86,16 +88,18 @@ def main() -> None:
         accuracy(files, arguments.every, arguments.cache)
         return
     rows, sounds = _many(files, arguments.sounds)
-    if arguments.what == "search":
-        print(json.dumps(_search(rows, _store(arguments.cache, sounds))))
+    if arguments.what in ("search", "newest"):
+        new = [row.sample_id for row in rows[-NEW:]] if arguments.what == "newest" else None
+        print(json.dumps(_search(rows, _store(arguments.cache, sounds), new)))
         return
     began = time.perf_counter()
     made = _store(arguments.cache, sounds).collect([row.sample_id for row in rows], terminal_progress())
     print(f"fingerprints: {made.computed} made in {time.perf_counter() - began:.0f} s, {made.cached} kept from before")
     print(f"{len(made.unreadable)} unreadable, {len(made.postings.words) / len(rows):.0f} words a sound")
-    command = [sys.executable, __file__, "search", "--data", str(arguments.data), "--cache", str(arguments.cache)]
-    command += ["--sounds", str(arguments.sounds)]
-    print(subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout)
+    for what in ("search", "newest"):
+        command = [sys.executable, __file__, what, "--data", str(arguments.data), "--cache", str(arguments.cache)]
+        command += ["--sounds", str(arguments.sounds)]
+        print(what, subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout)
 
 
 def accuracy(files: list[Path], every: int, cache: Path) -> None:
@@ -151,15 +155,14 @@ def _pairs(report: DuplicateReport) -> tuple[int, int]:
     return right, wrong
 
 
-def _search(rows: list[Entry], store: FingerprintStore) -> dict[str, object]:
+def _search(rows: list[Entry], store: FingerprintStore, new: list[str] | None) -> dict[str, object]:
     before = resource.getrusage(resource.RUSAGE_SELF)
     began = time.perf_counter()
-    report = find_duplicates(rows, store, NullProgress())
+    report = find_duplicates(rows, store, NullProgress(), new=None if new is None else set(new))
     wall = time.perf_counter() - began
     after = resource.getrusage(resource.RUSAGE_SELF)
-    copied = {row.source for row in rows if row.part == "copy"}
+    copies = [row for row in rows if row.part == "copy" and (new is None or row.sample_id in new)]
     found = _found(report)
-    hits = [source for row in rows if row.part == "copy" for source in [row.source] if _hit(found, row)]
     right, wrong = _pairs(report)
     for cluster in report.clusters:
         if len(cluster.groups) > 1:
@@ -170,8 +173,8 @@ def _search(rows: list[Entry], store: FingerprintStore) -> dict[str, object]:
         "cpu_s": round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 1),
         "peak_mb": round(after.ru_maxrss / 1024),
         "cached": report.cached,
-        "copies": len(copied),
-        "copies_found": len(hits),
+        "copies": len(copies),
+        "copies_found": sum(_hit(found, row) for row in copies),
         "right_pairs": right,
         "wrong_pairs": wrong,
     }

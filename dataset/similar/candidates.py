@@ -52,8 +52,12 @@ class Candidates:
     votes: NDArray[np.int64]
 
 
-def find_candidates(postings: Postings) -> Candidates:
+def find_candidates(postings: Postings, new: NDArray[np.bool_] | None = None) -> Candidates:
     """The pairs with enough votes for one shift: at least three, and enough information in them.
+
+    Args:
+        new: bool (samples,): only pairs with one of these are wanted, and only words of these need to be there. What
+            is found is the same as without, less the other pairs.
 
     A vote for a word that few samples have says more. Each is weighed by its information, at most 17 bits, and the sum
     must pass 2 log2(samples) + 25 bits: with n samples there are n squared pairs, and chance has a try at each.
@@ -64,8 +68,12 @@ def find_candidates(postings: Postings) -> Candidates:
     """
     import numpy as np
 
-    samples = int(postings.owners.max(initial=-1)) + 1
-    if samples > 1 << _OWNER_BITS:
+    samples = int(postings.owners.max(initial=-1)) + 1 if new is None else len(new)
+    # Samples without any word need no number; owners ascend.
+    begins = np.diff(postings.owners, prepend=-1) != 0
+    present, owners = postings.owners[begins].astype(np.int64), np.cumsum(begins, dtype=np.int32) - np.int32(1)
+    del begins
+    if len(present) > 1 << _OWNER_BITS:
         raise InvalidInput(
             f"more than {1 << _OWNER_BITS:,} samples cannot be searched at once", hint="Search them part by part."
         )
@@ -74,25 +82,42 @@ def find_candidates(postings: Postings) -> Candidates:
     keys.sort()
     order = (keys & np.uint64(0xFFFFFFFF)).astype(np.uint32)
     del keys
-    index = _Index(postings.words[order], postings.owners[order], postings.places[order], samples)
-    del order
+    index = _Index(
+        postings.words[order],
+        owners[order],
+        postings.places[order],
+        samples,
+        None if new is None else new[present],
+    )
+    del order, owners
     least_bits = 2 * np.log2(max(1, samples)) + _SURPLUS_BITS
     found = [np.empty((4, 0), np.int64)]
     found += [_voted(index.events(first, last), least_bits) for first, last in index.ranges()]
     one, other, shifts, votes = np.concatenate(found, axis=1)
     best = np.lexsort((other, one, -votes))
-    return Candidates(one=one[best], other=other[best], shifts=shifts[best], votes=votes[best])
+    return Candidates(one=present[one[best]], other=present[other[best]], shifts=shifts[best], votes=votes[best])
 
 
 class _Index:
-    """Postings in order of their word, then of their owner."""
+    """Postings in order of their word, then of their owner.
+
+    Args:
+        samples: how many there are, those without any posting too. new: by owner; None: all are.
+    """
 
     def __init__(
-        self, words: NDArray[np.uint32], owners: NDArray[np.int32], places: NDArray[np.int32], samples: int
+        self,
+        words: NDArray[np.uint32],
+        owners: NDArray[np.int32],
+        places: NDArray[np.int32],
+        samples: int,
+        new: NDArray[np.bool_] | None,
     ) -> None:
         import numpy as np
 
-        self._words, self._owners, self._places, self._samples = words, owners, places, samples
+        self._words, self._owners, self._places = words, owners, places
+        self._new = None if new is None else new[owners]
+        self._count = int(owners.max(initial=-1)) + 1
         starts = np.flatnonzero(np.append(True, words[1:] != words[:-1])) if len(words) else np.empty(0, np.int64)
         counts = np.diff(np.append(starts, len(words)))
         bits = np.log2(max(samples, 1 << _RAREST_BITS) / np.maximum(1, counts))
@@ -102,12 +127,12 @@ class _Index:
         """Ranges of first owners, each with so few events that they fit into memory."""
         import numpy as np
 
-        counts = np.zeros(self._samples, np.int64)
+        counts = np.zeros(self._count, np.int64)
         for _, at in self._meetings():
-            counts += np.bincount(self._owners[at], minlength=self._samples)
+            counts += np.bincount(self._owners[at], minlength=self._count)
         part = np.cumsum(counts) // _EVENTS_AT_ONCE
         starts = np.flatnonzero(np.diff(part, prepend=-1)).tolist()
-        return list(zip(starts, [*starts[1:], self._samples], strict=True)) if starts else []
+        return list(zip(starts, [*starts[1:], self._count], strict=True)) if starts else []
 
     def events(self, first: int, last: int) -> NDArray[np.uint64]:
         """The votes of pairs whose first owner is in the range, as numbers in order."""
@@ -130,7 +155,7 @@ class _Index:
         return events
 
     def _meetings(self) -> Iterator[tuple[int, NDArray[np.uint32]]]:
-        """For each distance the postings that have the same word as the one so far behind them."""
+        """For each distance the postings that have the same word as the one so far behind them, if one is new."""
         import numpy as np
 
         words = self._words
@@ -138,7 +163,7 @@ class _Index:
         for distance in range(1, NEIGHBOURS + 1):
             if not len(at):
                 return
-            yield distance, at
+            yield distance, at if self._new is None else at[self._new[at] | self._new[at + np.uint32(distance)]]
             at = at[at < len(words) - distance - 1]
             at = at[words[at] == words[at + np.uint32(distance + 1)]]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
@@ -11,7 +11,7 @@ from dataset.similar.values import DuplicateReport, Kind, SampleRow, SimilarPair
 
 if TYPE_CHECKING:
     from dataset.similar.candidates import Candidates
-    from dataset.similar.store import Fingerprints, FingerprintStore
+    from dataset.similar.store import FingerprintStore
     from ecosight.ports import Progress
 
 __all__ = ["find_duplicates"]
@@ -20,7 +20,13 @@ _PAIRS_AT_ONCE = 4096
 _PAIRS_A_CALL = 64
 
 
-def find_duplicates(rows: Sequence[SampleRow], store: FingerprintStore | None, progress: Progress) -> DuplicateReport:
+def find_duplicates(
+    rows: Sequence[SampleRow],
+    store: FingerprintStore | None,
+    progress: Progress,
+    *,
+    new: Collection[str] | None = None,
+) -> DuplicateReport:
     """Search samples for copies of each other.
 
     Pairs that are joined through others already are not compared again, so that a thousand copies of one jingle
@@ -29,9 +35,15 @@ def find_duplicates(rows: Sequence[SampleRow], store: FingerprintStore | None, p
     Args:
         rows: a sample may come several times, from several sources.
         store: None compares bytes only.
+        new: sample ids: near copies are looked for among pairs with one of these only, which costs far less time and
+            memory where they are few.
     Returns: clusters of two and more. The same rows in any order give the same clusters.
     Raises: Unavailable: the cache cannot be used. Cancelled.
     """
+    import numpy as np
+
+    from dataset.similar.candidates import find_candidates
+
     rows = sorted(rows, key=lambda row: (row.sample_id, row.source, row.group))
     joined = _Joined(len(rows))
     pairs: list[SimilarPair] = []
@@ -41,12 +53,15 @@ def find_duplicates(rows: Sequence[SampleRow], store: FingerprintStore | None, p
     if store is None:
         return DuplicateReport(samples=len(rows), clusters=clusters_of(rows, pairs, joined.roots()))
     ids = list(first)
-    prints = store.collect(ids, progress)
+    prints = store.collect(ids, progress, new=None if new is None else [each for each in ids if each in new])
     same: dict[str, str] = {}
     for sample_id, contents in zip(ids, prints.contents, strict=True):
         if contents is not None:
             _join(joined, pairs, first[same.setdefault(contents, sample_id)], first[sample_id], "contents")
-    for one, other, similarity in _near(ids, first, prints, store, joined, progress):
+    candidates = find_candidates(
+        prints.postings, None if new is None else np.array([each in new for each in ids], bool)
+    )
+    for one, other, similarity in _near(ids, first, candidates, store, joined, progress):
         _join(joined, pairs, one, other, "near", similarity)
     return DuplicateReport(
         samples=len(rows),
@@ -94,16 +109,13 @@ def _join(joined: _Joined, pairs: list[SimilarPair], one: int, other: int, kind:
 def _near(
     ids: list[str],
     first: dict[str, int],
-    prints: Fingerprints,
+    candidates: Candidates,
     store: FingerprintStore,
     joined: _Joined,
     progress: Progress,
 ) -> Iterator[tuple[int, int, float]]:
     """Pairs of rows that are near copies; the caller joins each before it asks for the next."""
-    from dataset.similar.candidates import find_candidates
-
     compare, threshold = store.fingerprinter.compare, store.fingerprinter.threshold
-    candidates = find_candidates(prints.postings)
     with (
         progress.task("comparing", len(candidates.votes), "pair") as task,
         ThreadPoolExecutor(store.workers, thread_name_prefix="compare") as pool,

@@ -9,11 +9,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dataset.sample_cache import Bytes, CacheFile, compute
 from dataset.similar.candidates import Postings
 from ecosight.ports import Fingerprint, Fingerprinter, Progress
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["Bytes", "FingerprintStore", "Fingerprints"]
 
@@ -40,6 +44,14 @@ class Fingerprints:
     cached: int
 
 
+class _Row(NamedTuple):
+    """One sample's; without contents where it is not there, or damaged."""
+
+    contents: str | None = None
+    words: bytes = b""
+    places: bytes = b""
+
+
 @dataclass(slots=True)
 class _Found:
     """What was read, one sample's bytes behind the other's: a list of arrays would take twice the memory."""
@@ -48,6 +60,28 @@ class _Found:
     counts: list[int] = field(default_factory=list)
     words: bytearray = field(default_factory=bytearray)
     places: bytearray = field(default_factory=bytearray)
+
+    def add(self, rows: Sequence[_Row], words: NDArray[np.uint32] | None) -> None:
+        """Take rows in, with all of their words or with those among the given, which are in order."""
+        import numpy as np
+
+        counts = np.array([len(row.words) // 4 for row in rows])
+        own, places = b"".join(row.words for row in rows), b"".join(row.places for row in rows)
+        if words is not None:
+            column = np.frombuffer(own, "<u4")
+            there = np.append(words, np.uint32(0))[np.searchsorted(words, column)] == column if len(words) else None
+            mask = np.zeros(len(column), bool) if there is None else there
+            counts = np.bincount(np.repeat(np.arange(len(rows)), counts)[mask], minlength=len(rows))
+            own, places = column[mask].tobytes(), np.frombuffer(places, "<i4")[mask].tobytes()
+        self.contents += [row.contents for row in rows]
+        self.counts += counts.tolist()
+        self.words += own
+        self.places += places
+
+    def distinct(self) -> NDArray[np.uint32]:
+        import numpy as np
+
+        return np.unique(np.frombuffer(self.words, "<u4"))
 
     def postings(self) -> Postings:
         import numpy as np
@@ -75,31 +109,43 @@ class FingerprintStore:
         self._cache = CacheFile(folder / f"{name}.sqlite", _TABLE, what="fingerprint cache")
         self.fingerprinter, self._blobs, self.workers = fingerprinter, blobs, workers
 
-    def collect(self, sample_ids: Sequence[str], progress: Progress) -> Fingerprints:
+    def collect(
+        self, sample_ids: Sequence[str], progress: Progress, *, new: Sequence[str] | None = None
+    ) -> Fingerprints:
         """The fingerprints of samples, made only where they are not in the cache.
 
         Args:
             sample_ids: distinct.
+            new: some of them: only the words of these are given, which is all that a search for their copies needs.
         A sample that cannot be read, or whose bytes are gone or damaged, is named in the result and costs the others
         nothing. Raises: Unavailable: the cache cannot be written. Cancelled: what was made stays.
         """
         unreadable: dict[str, str] = {}
+        made = 0
         with self._cache.open() as connection:
-            found = _read(connection, sample_ids)
-            missing = [each for each, contents in zip(sample_ids, found.contents, strict=True) if contents is None]
-            if missing:
-                del found  # it would lie in memory twice
-                keep = partial(_write, connection)
-                unreadable = compute(
-                    self._made, missing, keep, task="fingerprinting", workers=self.workers, progress=progress
+            missing = _absent(connection, sample_ids)
+            while True:
+                unreadable |= compute(
+                    self._made,
+                    missing,
+                    partial(_write, connection),
+                    task="fingerprinting",
+                    workers=self.workers,
+                    progress=progress,
                 )
-                found = _read(connection, sample_ids)
+                made += len(missing)
+                words = None if new is None else _read(connection, new).distinct()
+                found = _read(connection, sample_ids, words)
+                whole = zip(sample_ids, found.contents, strict=True)
+                missing = [each for each, contents in whole if contents is None and each not in unreadable]
+                if not missing:  # else those are damaged
+                    break
         return Fingerprints(
             contents=tuple(found.contents),
             postings=found.postings(),
             unreadable=unreadable,
-            computed=len(missing) - len(unreadable),
-            cached=len(sample_ids) - len(missing),
+            computed=made - len(unreadable),
+            cached=len(sample_ids) - made,
         )
 
     def traces(self, sample_ids: Iterable[str]) -> dict[str, bytes]:
@@ -128,21 +174,25 @@ def _select(connection: sqlite3.Connection, columns: str, ids: Sequence[str]) ->
     yield from connection.execute(f"SELECT {columns} FROM fingerprints WHERE id IN ({marks})", ids)  # noqa: S608
 
 
-def _read(connection: sqlite3.Connection, ids: Sequence[str]) -> _Found:
-    """What is there and whole; the contents of the others are None."""
+def _absent(connection: sqlite3.Connection, ids: Sequence[str]) -> list[str]:
+    there: set[str] = set()
+    for start in range(0, len(ids), _IDS_A_QUERY):
+        there |= {row[0] for row in _select(connection, "id", ids[start : start + _IDS_A_QUERY])}
+    return [each for each in ids if each not in there]
+
+
+def _read(connection: sqlite3.Connection, ids: Sequence[str], words: NDArray[np.uint32] | None = None) -> _Found:
+    """What is there and whole, with all words or those among the given; the contents of the others are None."""
     found = _Found()
     for start in range(0, len(ids), _IDS_A_QUERY):
         some = ids[start : start + _IDS_A_QUERY]
         rows = {row[0]: row[1:] for row in _select(connection, "id, contents, crc, words, places", some)}
-        for sample_id in some:
-            contents, crc, words, places = rows.get(sample_id, (None, 0, b"", b""))
-            if contents is not None and zlib.crc32(contents.encode() + words + places) != crc:
-                contents, words, places = None, b"", b""
-            found.contents.append(contents)
-            found.counts.append(len(words) // 4)
-            found.words += words
-            found.places += places
+        found.add([_whole(*rows[each]) if each in rows else _Row() for each in some], words)
     return found
+
+
+def _whole(contents: str, crc: int, words: bytes, places: bytes) -> _Row:
+    return _Row(contents, words, places) if zlib.crc32(contents.encode() + words + places) == crc else _Row()
 
 
 def _write(connection: sqlite3.Connection, made: dict[str, Fingerprint]) -> None:

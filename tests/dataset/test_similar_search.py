@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from dataset.entries import Entry
 from dataset.similar import DuplicateReport, FingerprintStore, find_duplicates
-from dataset.similar.candidates import LEAST_VOTES, Postings, find_candidates
+from dataset.similar.candidates import LEAST_VOTES, Candidates, Postings, find_candidates
 from ecosight.blobs import LocalBlobs
 from ecosight.errors import Cancelled, UnreadableMedia
 from ecosight.ports import Fingerprint
@@ -121,6 +121,21 @@ def test_copies_of_copies_are_one_cluster_and_bridge_their_groups(desk: Desk) ->
     assert told["groups"] == ["0", "10", "5"]
 
 
+def test_copies_of_what_is_new_are_found_without_looking_for_those_of_the_others(desk: Desk) -> None:
+    old = [desk.note(f"{LONG} {name}", source=name) for name in ("once", "twice")]
+    other = desk.note("something else that has nothing to do with it", source="other")
+    new = desk.note("well now " + LONG, source="new")
+    store = FingerprintStore(desk.cache, desk.prints, desk.blobs)
+    report = find_duplicates([*old, other, new], store, NullProgress(), new={new.sample_id})
+    (cluster,) = report.clusters
+    assert [member.source for member in cluster.members] == ["new", "once", "twice"]
+    assert all(
+        "new" in (cluster.members[link.one].source, cluster.members[link.other].source) for link in cluster.links
+    )
+    assert find_duplicates([*old, other], store, NullProgress(), new={other.sample_id}).clusters == ()
+    assert find_duplicates([*old, other], store, NullProgress(), new=set()).clusters == ()
+
+
 def test_the_order_of_the_samples_changes_nothing(desk: Desk) -> None:
     rows = [desk.note(f"{LONG} {number % 4}", source=str(number)) for number in range(8)]
     rows += [desk.note(f"other {number} note with few words {number}", source=f"o{number}") for number in range(8)]
@@ -197,21 +212,45 @@ def test_no_samples_and_samples_without_words_are_fine(desk: Desk) -> None:
     assert desk.search([desk.note(" ", source="1"), desk.note("  ", source="2")]).clusters[0].kind == "contents"
 
 
+def postings_of(samples: list[dict[int, int]]) -> Postings:
+    """From word -> place of each sample."""
+    rows = [(word, owner, place) for owner, words in enumerate(samples) for word, place in words.items()]
+    columns = np.array(rows, np.int64).reshape(-1, 3).T
+    return Postings(
+        words=columns[0].astype(np.uint32), owners=columns[1].astype(np.int32), places=columns[2].astype(np.int32)
+    )
+
+
+def votes_of(found: Candidates) -> dict[tuple[int, int], int]:
+    return dict(zip(zip(found.one.tolist(), found.other.tolist(), strict=True), found.votes.tolist(), strict=True))
+
+
 @settings(max_examples=60)
 @given(
     st.lists(st.dictionaries(st.integers(0, 25), st.integers(0, 400), max_size=12), max_size=12),
 )
 def test_candidates_are_the_pairs_that_comparing_all_would_find(samples: list[dict[int, int]]) -> None:
-    rows = [(word, owner, place) for owner, words in enumerate(samples) for word, place in words.items()]
-    columns = np.array(rows, np.int64).reshape(-1, 3).T
-    postings = Postings(
-        words=columns[0].astype(np.uint32), owners=columns[1].astype(np.int32), places=columns[2].astype(np.int32)
-    )
-    found = find_candidates(postings)
+    found = find_candidates(postings_of(samples))
     expected: dict[tuple[int, int], int] = {}
     for one, other in combinations(range(len(samples)), 2):
         shifts = [samples[one][word] - samples[other][word] for word in samples[one].keys() & samples[other].keys()]
         votes = max((sum(low <= shift <= low + 4 for shift in shifts) for low in shifts), default=0)
         if votes >= LEAST_VOTES:
             expected[one, other] = votes
-    assert dict(zip(zip(found.one.tolist(), found.other.tolist(), strict=True), found.votes, strict=True)) == expected
+    assert votes_of(found) == expected
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(st.dictionaries(st.integers(0, 25), st.integers(0, 400), max_size=12), max_size=12),
+    st.sets(st.integers(0, 11)),
+)
+def test_what_is_found_for_some_is_what_is_found_for_all_less_the_other_pairs(
+    samples: list[dict[int, int]], chosen: set[int]
+) -> None:
+    new = np.array([number in chosen for number in range(len(samples))], bool)
+    words = {word for number in chosen if number < len(samples) for word in samples[number]}
+    fewer = [{word: each[word] for word in each if word in words} for each in samples]
+    every = votes_of(find_candidates(postings_of(samples), np.ones(len(samples), bool)))
+    expected = {pair: votes for pair, votes in every.items() if chosen & set(pair)}
+    assert votes_of(find_candidates(postings_of(fewer), new)) == expected

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline.commands.data import dataset_app
 from pipeline.console import DryRun, JsonOutput, print_result, workbench
-from pipeline.dataset_told import (
-    Branch,
-    Override,
-    Version,
-    needed_by_models,
-    read_overrides,
-    version_row,
-)
+from pipeline.dataset_told import Branch, Override, Version, needed_by_models, read_overrides, version_row
+
+if TYPE_CHECKING:
+    from dataset.moving.transfer import TransferReport
 
 Address = Annotated[str, typer.Argument(help="A folder, or s3://bucket/prefix?endpoint_url=…")]
 
@@ -167,10 +163,7 @@ def push(
 
     bench = workbench(context)
     report = send(bench.datasets, open_remote(remote), terminal_progress(), branch=branch, dry_run=dry_run)
-    done = "would push" if dry_run else "pushed"
-    text = (
-        f"{done} {report.branch}: {report.versions} versions, {report.blobs} blobs, {report.size_bytes / 1e6:,.1f} MB"
-    )
+    text = _moved("would push" if dry_run else "pushed", report)
     print_result({"dry_run": dry_run, **report.as_dict()}, as_json=as_json, text=text)
 
 
@@ -188,13 +181,17 @@ def pull(
 
     bench = workbench(context)
     report = fetch(bench.datasets, open_remote(remote), terminal_progress(), branch=branch, dry_run=dry_run)
-    done = "would pull" if dry_run else "pulled"
-    text = [f"{done} {branch}: {report.versions} versions, {report.blobs} blobs, {report.size_bytes / 1e6:,.1f} MB"]
+    text = [_moved("would pull" if dry_run else "pulled", report)]
     if report.diverged:
         text.append(
             f"both sides went on: `ecosight dataset merge {report.branch} --into {branch}` brings them together"
         )
     print_result({"dry_run": dry_run, **report.as_dict()}, as_json=as_json, text=text)
+
+
+def _moved(done: str, report: TransferReport) -> str:
+    size = f"{report.size_bytes / 1e6:,.1f} MB"
+    return f"{done} {report.branch}: {report.versions} versions, {report.blobs} blobs, {size}"
 
 
 def gc(

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import resource
 import shutil
 import subprocess
@@ -19,11 +20,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+WORKERS = min(8, (os.cpu_count() or 1) + 2)
+"""As many as an ingest has."""
 STEPS = ("commit", "status", "few", "diff", "relabel", "part")
 
 
@@ -177,14 +181,17 @@ def with_files(options: argparse.Namespace) -> None:
         return
     now, head = datetime.now(UTC), repository.head()
     known = set() if head is None else {entry.sample_id for entry in head.entries}
-    made, files = [], sorted(options.data.iterdir())
-    for path in files:
+
+    def taken(path: Path) -> Sample:
         data = path.read_bytes()
         digest = content_digest(data)
         if digest not in known and options.step == "files-commit":
             repository.blobs.put(data)
         place = {"source": path.name, "group": digest, "size_bytes": len(data), "label": "x"}
-        made.append(Sample(id=digest, medium="x", captured_at=now, **place))
+        return Sample(id=digest, medium="x", captured_at=now, **place)
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        made = list(pool.map(taken, sorted(options.data.iterdir())))
     if options.step == "files-commit":
         repository.commit_changes(changes_from_samples(made), message="files")
         return

@@ -51,6 +51,8 @@ class FoundBoxes:
 class Scene:
     """Boxes of a test part as arrays; pictures and classes as positions in ``images`` and ``labels``, both sorted.
 
+    Pictures that are named by numbers, as COCO does, are sorted by them: 2 before 10.
+
     Boxes found come sorted by falling score, of equals by picture, then in the order they were given.
 
     Raises: InvalidInput: lengths differ, a box is no box, a score is no number, a picture or class is not listed.
@@ -59,7 +61,7 @@ class Scene:
     def __init__(
         self, truth: TrueBoxes, found: FoundBoxes, images: Sequence[str], labels: Sequence[str] | None
     ) -> None:
-        self.images = sorted(images)
+        self.images = sorted(images, key=_by_number)
         self.labels = sorted({*truth.label, *found.label}) if labels is None else sorted(labels)
         for name, values in (("picture", self.images), ("class", self.labels)):
             if len(set(values)) != len(values):
@@ -104,6 +106,11 @@ def rows_by(key: NDArray[np.int64]) -> dict[int, NDArray[np.int64]]:
     order = np.argsort(key, kind="stable")
     rows = np.split(order, np.flatnonzero(np.diff(key[order])) + 1) if len(order) else []
     return {int(key[each[0]]): each for each in rows}
+
+
+def _by_number(name: str) -> tuple[bool, int, str, str]:
+    digits = name.lstrip("0") if name.isdecimal() else ""
+    return not name.isdecimal(), len(digits), digits, name
 
 
 def _positions(names: Sequence[str], known: Sequence[str], what: str) -> NDArray[np.int64]:

@@ -17,6 +17,7 @@ from evaluation.detection import evaluate_detection
 from evaluation.detection.boxes import Scene
 from evaluation.detection.matching import match
 from evaluation.detection.precision import average_precision, average_recall
+from evaluation.evaluator import ModelEvaluator
 
 MOST = (1, 10, 100)
 
@@ -111,3 +112,23 @@ def test_only_the_hundred_surest_detections_of_a_class_in_a_picture_count(draw_b
     theirs = reference(case)
     matches = match(Scene(case.truth, case.found, case.images, case.labels))
     assert close(average_precision(matches, 1), theirs.eval["precision"][..., 2].mean(axis=1).transpose(2, 0, 1))
+
+
+def test_of_detections_that_are_equally_sure_those_of_the_picture_with_the_lower_number_come_first() -> None:
+    truth = {
+        "images": [{"id": 10}, {"id": 2}],
+        "categories": [{"id": 1, "name": "fox"}],
+        "annotations": [
+            {"id": 1, "image_id": 10, "category_id": 1, "bbox": [0, 0, 50, 50], "area": 2500, "iscrowd": 0}
+        ],
+    }
+    found = [{"image_id": each, "category_id": 1, "bbox": [0, 0, 50, 50], "score": 0.5} for each in (2, 10)]
+    with contextlib.redirect_stdout(io.StringIO()):
+        there = COCO()
+        there.dataset = truth
+        there.createIndex()
+        theirs = COCOeval(there, there.loadRes(found), "bbox")
+        theirs.evaluate()
+        theirs.accumulate()
+        theirs.summarize()
+    assert close(ModelEvaluator.evaluate_detections(truth, found, bootstrap_samples=5).map.value, theirs.stats[0])

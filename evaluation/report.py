@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Protocol, Self
 from ecosight.errors import InvalidInput
 from evaluation.curves import ClassCurve
 from evaluation.estimates import UNDEFINED, Estimate
+from evaluation.output import writing
 from evaluation.reading import reading
 from evaluation.telling import report_lines
 
@@ -179,10 +180,10 @@ class ClassificationReport:
 
 
 def write_report(report: Report, folder: Path) -> Path:
-    """Write ``report.json`` into a folder, which is made if it is missing."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write ``report.json`` into a folder, made if it is missing. Raises: InvalidInput: it cannot be written."""
     path = folder / REPORT_FILE
-    path.write_text(json.dumps(report.as_dict(), indent=2, allow_nan=False, ensure_ascii=False) + "\n", "utf-8")
+    with writing(folder):
+        path.write_text(json.dumps(report.as_dict(), indent=2, allow_nan=False, ensure_ascii=False) + "\n", "utf-8")
     return path
 
 

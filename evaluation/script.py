@@ -11,6 +11,7 @@ from ecosight.config import load_config
 from ecosight.errors import EcosightError, exit_code
 from ecosight.progress import terminal_progress
 from evaluation.evaluator import ModelEvaluator, Visualizer
+from evaluation.output import require_writable
 from evaluation.report import report_lines
 
 __all__ = ["main"]
@@ -20,6 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The script. Returns the exit code."""
     options = _parser().parse_args(arguments)
     try:
+        require_writable(options.output)
         evaluator = ModelEvaluator(
             model_path=options.model,
             test_dataset=options.test_data,

@@ -77,11 +77,14 @@ def assess(
         output: folder for report.json, the figures and the page, or None.
         speed: whether speed is measured too; None takes ``evaluation.benchmark_fps``.
         gates: whether the gate is asked if this model could become champion; nothing is promoted.
-    Raises: NoModel, NotFound: there is no such model or data. InvalidInput: no file can be read.
+    Raises: NoModel, NotFound: there is no such model or data. InvalidInput: no file can be read, or nothing can be
+        written into ``output``; that is tried first.
     """
     from evaluation.measuring import answer
+    from evaluation.output import require_writable
     from evaluation.speed import measure_speed, samples_for_speed
 
+    require_writable(output)
     folder, shown = _find_folder(bench, model)
     servable = _load(bench, folder)
     entries, blobs, where, caveats = find_data(bench, data, progress)
@@ -222,6 +225,7 @@ class _FolderBlobs:
 
 
 def _write(told: Assessment, output: Path) -> tuple[str, ...]:
+    from evaluation.output import writing
     from evaluation.plots import write_plots
     from evaluation.report import write_report
 
@@ -229,7 +233,8 @@ def _write(told: Assessment, output: Path) -> tuple[str, ...]:
     for name, found in (("speed.json", told.speed), ("gate.json", told.decision)):
         if found is not None:
             files.append(output / name)
-            files[-1].write_text(json.dumps(found.as_dict(), indent=2, allow_nan=False) + "\n", "utf-8")
+            with writing(output):
+                files[-1].write_text(json.dumps(found.as_dict(), indent=2, allow_nan=False) + "\n", "utf-8")
     files += write_plots(told.report, output, history=None, decision=told.decision, speed=told.speed)
     return tuple(str(file) for file in files)
 

@@ -48,13 +48,16 @@ def review_errors(
         data: ``NAME@vN/PART``, a folder or CSV of labelled files, or empty for the newest test part.
         output: folder for errors.json, review.json, review.csv and errors.html, or None.
         most: samples on the review list.
-    Raises: NoModel, NotFound: there is no such model or data. InvalidInput: no file can be read.
+    Raises: NoModel, NotFound: there is no such model or data. InvalidInput: no file can be read, or nothing can be
+        written into ``output``; that is tried first.
         NotEnoughData: there are no samples.
     """
     from evaluation.errors import analyse_errors, write_errors
     from evaluation.measuring import answer
+    from evaluation.output import require_writable
     from pipeline.assess import find_data, find_model
 
+    require_writable(output)
     servable, shown = find_model(bench, model)
     test = find_data(bench, data, progress)
     answers = answer(servable, test.entries, test.blobs, progress, model=shown, caveats=test.caveats)

@@ -9,6 +9,7 @@ from pathlib import Path
 from evaluation.comparing.comparing import compare
 from evaluation.comparing.comparison import Comparison
 from evaluation.comparing.correcting import corrected
+from evaluation.output import writing
 from evaluation.predictions import Predictions
 
 __all__ = ["ModelComparator"]
@@ -56,14 +57,14 @@ class ModelComparator:
     def write(self, comparison: Comparison, folder: Path | str) -> list[Path]:
         """comparison.json, the figures and comparison.html, into a folder that is made if it is missing.
 
-        Returns: the files, in that order.
+        Returns: the files, in that order. Raises: InvalidInput: the folder cannot be written into.
         """
         place = Path(folder)
-        place.mkdir(parents=True, exist_ok=True)
         plain = json.dumps(comparison.as_dict(), indent=2, allow_nan=False, ensure_ascii=False)
-        files = [_written(place / JSON_FILE, (plain + "\n").encode())]
-        files += [_written(place / f"{name}.png", drawn) for name, drawn in self.draw(comparison).items()]
-        return [*files, _written(place / PAGE_FILE, self.page(comparison).encode())]
+        with writing(place):
+            files = [_written(place / JSON_FILE, (plain + "\n").encode())]
+            files += [_written(place / f"{name}.png", drawn) for name, drawn in self.draw(comparison).items()]
+            return [*files, _written(place / PAGE_FILE, self.page(comparison).encode())]
 
 
 def _written(path: Path, data: bytes) -> Path:

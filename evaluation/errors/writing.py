@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from evaluation.errors.page import error_page
 from evaluation.errors.review import review_csv
+from evaluation.output import writing
 
 if TYPE_CHECKING:
     from evaluation.errors.analysis import ErrorAnalysis
@@ -21,8 +22,8 @@ def write_errors(analysis: ErrorAnalysis, folder: Path, read: ReadMedia | None =
 
     Args:
         read: gives a sample's media type and bytes for the page; None leaves the samples out.
+    Raises: InvalidInput: the folder cannot be written into.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     review = [each.as_dict() for each in analysis.review]
     texts = {
         "errors.json": json.dumps(analysis.as_dict(), indent=2, allow_nan=False, ensure_ascii=False),
@@ -30,6 +31,7 @@ def write_errors(analysis: ErrorAnalysis, folder: Path, read: ReadMedia | None =
         "review.csv": review_csv(analysis.review),
         "errors.html": error_page(analysis, read),
     }
-    for name, text in texts.items():
-        (folder / name).write_text(text, "utf-8", newline="")
+    with writing(folder):
+        for name, text in texts.items():
+            (folder / name).write_text(text, "utf-8", newline="")
     return [folder / name for name in texts]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluation.detection.report import DetectionReport
+from evaluation.output import writing
 from evaluation.plots.calibration import class_reliability_figure, reliability_figure
 from evaluation.plots.classes import class_figure
 from evaluation.plots.confusion import confusion_figure
@@ -59,23 +60,25 @@ def write_plots(
     Args:
         decision, speed: shown on the page.
     Returns: the files, ``report.html`` last.
+    Raises: InvalidInput: the folder cannot be written into.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     files = []
-    for name, drawn in draw_plots(report, history=history).items():
-        files.append(folder / f"{name}.png")
-        files[-1].write_bytes(drawn)
+    with writing(folder):
+        for name, drawn in draw_plots(report, history=history).items():
+            files.append(folder / f"{name}.png")
+            files[-1].write_bytes(drawn)
     return [*files, write_page(report, folder, decision=decision, speed=speed)]
 
 
 def write_page(
     report: AnyReport, folder: Path, *, decision: GateDecision | None = None, speed: SpeedReport | None = None
 ) -> Path:
-    """Write the interactive page alone into a folder that is there. Returns: the file."""
+    """Write the interactive page alone. Returns: the file. Raises: InvalidInput: it cannot be written."""
     from evaluation.page import report_page
 
     page = folder / PAGE_FILE
-    page.write_text(report_page(report, decision=decision, speed=speed), "utf-8")
+    with writing(folder):
+        page.write_text(report_page(report, decision=decision, speed=speed), "utf-8")
     return page
 
 

@@ -37,8 +37,10 @@ def compare(
 ) -> None:
     """Compare models on the same samples: which is better, by how much, how surely, and where."""
     from ecosight.progress import terminal_progress
+    from evaluation.output import require_writable
     from pipeline.comparison import compare_models, result_of
 
+    require_writable(output)
     bench = workbench(context)
     found = compare_models(bench, models=models, data=data, correction=correction.value, progress=terminal_progress())
     plain, lines = result_of(found, output)

@@ -55,7 +55,8 @@ class Scene:
 
     Boxes found come sorted by falling score, of equals by picture, then in the order they were given.
 
-    Raises: InvalidInput: lengths differ, a box is no box, a score is no number, a picture or class is not listed.
+    Raises: InvalidInput: lengths differ, a box is no box, a score or area is no number, a picture or class is not
+        listed.
     """
 
     def __init__(
@@ -74,6 +75,10 @@ class Scene:
         self.ignore = _column(truth.ignore, count, "ignore", bool) | self.crowd
         known = None if truth.area is None else _column(truth.area, count, "area", float)
         self.true_area = self.true_box[:, 2] * self.true_box[:, 3] if known is None else known
+        if not (np.isfinite(self.true_area) & (self.true_area >= 0)).all():
+            raise InvalidInput(
+                "the area of a true box is no number of square pixels", hint="Leave out what is unknown."
+            )
         boxes = _checked(found.box, len(found.image), len(found.label), "found")
         score = _column(found.score, len(boxes), "score", float)
         if not np.isfinite(score).all():

@@ -31,22 +31,24 @@ def from_coco(
         raise InvalidInput(
             f"this is no annotation file of COCO: {error!r}", hint="It has images, categories and annotations."
         ) from error
-    there = [_row(each, names, "annotation", at, ()) for at, each in enumerate(rows)]
-    said = [_row(each, names, "result", at, ("score",)) for at, each in enumerate(found)]
+    if not isinstance(found, Sequence):
+        raise InvalidInput(f"results of COCO are a list, not {type(found).__name__}")
+    there = [_row(each, names, f"annotation {at}") for at, each in enumerate(rows)]
+    said = [_row(each, names, f"result {at}", ("score",)) for at, each in enumerate(found)]
     return (
         TrueBoxes(
             image=[row[0] for row in there],
             label=[row[1] for row in there],
             box=[row[2] for row in there],
-            crowd=[bool(each.get("iscrowd", 0)) for each in rows],
-            ignore=[bool(each.get("ignore", 0)) for each in rows],
-            area=[each.get("area", row[2][2] * row[2][3]) for each, row in zip(rows, there, strict=True)],
+            crowd=[row[3]["iscrowd"] > 0 for row in there],
+            ignore=[row[3]["ignore"] > 0 for row in there],
+            area=[row[3]["area"] for row in there],
         ),
         FoundBoxes(
             image=[row[0] for row in said],
             label=[row[1] for row in said],
             box=[row[2] for row in said],
-            score=[float(each["score"]) for each in found],
+            score=[row[3]["score"] for row in said],
         ),
         images,
         [names[each] for each in names],
@@ -54,11 +56,20 @@ def from_coco(
 
 
 def _row(
-    each: Mapping[str, Any], names: Mapping[Any, str], what: str, at: int, also: Sequence[str]
-) -> tuple[str, str, list[float]]:
-    missing = [key for key in ("image_id", "category_id", "bbox", *also) if key not in each]
-    if missing:
-        raise InvalidInput(f"{what} {at} has no {', '.join(missing)}")
-    if each["category_id"] not in names:
-        raise InvalidInput(f"{what} {at} is of category {each['category_id']!r}, which is not listed")
-    return str(each["image_id"]), names[each["category_id"]], [float(value) for value in each["bbox"]]
+    each: Any, names: Mapping[Any, str], where: str, also: Sequence[str] = ()
+) -> tuple[str, str, list[float], dict[str, float]]:
+    """Picture, class, box, and the other numbers; a number that is null or left out is that of an ordinary box."""
+    try:
+        missing = [key for key in ("image_id", "category_id", "bbox", *also) if each.get(key) is None]
+        if missing:
+            raise InvalidInput(f"{where} has no {', '.join(missing)}")
+        if each["category_id"] not in names:
+            raise InvalidInput(f"{where} is of category {each['category_id']!r}, which is not listed")
+        _, _, width, height = box = [float(value) for value in each["bbox"]]
+        usual = {"iscrowd": 0.0, "ignore": 0.0, "area": width * height, "score": 0.0}
+        numbers = {key: value if each.get(key) is None else float(each[key]) for key, value in usual.items()}
+    except (AttributeError, TypeError, ValueError) as error:
+        raise InvalidInput(
+            f"{where} makes no sense: {error}", hint="bbox is x, y, width, height; the rest are ids and numbers."
+        ) from error
+    return str(each["image_id"]), names[each["category_id"]], box, numbers

@@ -19,6 +19,7 @@ from evaluation.detection.matching import match
 from evaluation.detection.precision import average_precision, average_recall
 from evaluation.detection.report import detection_lines
 from evaluation.detection.resampling import BoxCounts, PrecisionResamples
+from evaluation.evaluator import ModelEvaluator
 
 FOX = [10.0, 20.0, 100.0, 50.0]
 
@@ -155,6 +156,39 @@ def test_boxes_that_are_none_are_refused_with_a_sentence(change: dict[str, Any],
     found = FoundBoxes(**{"image": ["a"], "label": ["fox"], "box": [FOX], "score": [0.5], **change})
     with pytest.raises(InvalidInput, match=told):
         evaluate_detection(truth, found, ["a"], labels=["fox"], bootstrap_samples=5)
+
+
+def _coco(box: dict[str, Any], result: Any) -> DetectionReport:
+    head = {"image_id": 1, "category_id": 7, "bbox": FOX}
+    truth = {"images": [{"id": 1}], "categories": [{"id": 7, "name": "fox"}], "annotations": [head | box]}
+    found = [head | {"score": 0.5} | result] if isinstance(result, dict) else result
+    return ModelEvaluator.evaluate_detections(truth, found, bootstrap_samples=5)
+
+
+def test_a_box_of_coco_whose_area_or_crowd_is_null_or_text_counts_like_any_other() -> None:
+    for box in ({"area": None}, {"area": "5000"}, {"iscrowd": "0", "ignore": None}):
+        report = _coco(box, {})
+        assert (report.n, report.map.value) == (1, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("box", "result", "told"),
+    [
+        ({"area": float("nan")}, {}, "the area of a true box is no number"),
+        ({"area": -5}, {}, "the area of a true box is no number"),
+        ({"iscrowd": "no"}, {}, "annotation 0 makes no sense"),
+        ({"category_id": [7]}, {}, "annotation 0 makes no sense"),
+        ({"bbox": [0, 0, 5]}, {}, "annotation 0 makes no sense"),
+        ({"bbox": None}, {}, "annotation 0 has no bbox"),
+        ({}, {"score": "high"}, "result 0 makes no sense"),
+        ({}, {"score": None}, "result 0 has no score"),
+        ({}, [3], "result 0 makes no sense"),
+        ({}, {1: 2}.items(), "results of COCO are a list"),
+    ],
+)
+def test_rows_of_coco_that_make_no_sense_are_refused_by_their_number(box: Any, result: Any, told: str) -> None:
+    with pytest.raises(InvalidInput, match=told):
+        _coco(box, result)
 
 
 def test_pictures_without_a_group_and_no_pictures_at_all_are_refused() -> None:

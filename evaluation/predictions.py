@@ -68,13 +68,20 @@ class Predictions:
         Args:
             labels: the true label of each sample.
             answers: probabilities (n, classes of the model), columns in the order of ``known_labels``.
-        Raises: InvalidInput: lengths do not fit.
+        Raises: InvalidInput: lengths do not fit, or an answer is no number.
         """
         n = len(sample_ids)
         columns = {"labels": labels, "groups": groups, "sources": sources, **(facts or {})}
         wrong = next((name for name, values in columns.items() if len(values) != n), None)
         if wrong is not None or answers.shape != (n, len(known_labels)):
             raise InvalidInput(f"{wrong or 'the answers'} do not fit {n} samples of {len(known_labels)} known classes")
+        bad = ~np.isfinite(answers).all(axis=1)
+        if bad.any():
+            row = int(bad.argmax())
+            raise InvalidInput(
+                f"{model or 'the model'} answered {sources[row] or sample_ids[row]} with what is no number",
+                hint="Its answers cannot be measured; train it again, or see what this sample holds.",
+            )
         order = sorted(range(n), key=sample_ids.__getitem__)  # the same figures in whatever order they came
         every = sorted({*known_labels, *labels})
         place = {label: index for index, label in enumerate(every)}

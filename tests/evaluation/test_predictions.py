@@ -84,3 +84,18 @@ def test_what_is_wrong_on_purpose_with_the_samples_is_told_with_every_figure(tmp
     assert read_report(write_report(report, tmp_path)).caveats == report.caveats == told.caveats
     assert "  ! override of group since v2: 1 on two sides, because: published" in report_lines(report)
     assert "because: published" in report_page(report)
+
+
+@pytest.mark.parametrize("answer", [[float("nan"), 0.5], [float("inf"), 0.0]])
+def test_an_answer_that_is_no_number_is_refused_by_the_name_of_its_sample(answer: list[float]) -> None:
+    with pytest.raises(InvalidInput, match=r"ecosight/3 answered night\.wav with what is no number"):
+        Predictions.of(
+            sample_ids=["a", "b"],
+            labels=["owl", "fox"],
+            groups=["a", "b"],
+            sources=["", "night.wav"],
+            answers=np.array([[0.5, 0.5], answer]),
+            known_labels=["owl", "fox"],
+            model_digest="m",
+            model="ecosight/3",
+        )

@@ -65,6 +65,11 @@ def test_every_kind_of_rule_is_read_and_survives_json(tmp_path: Path) -> None:
         ({"kind": "margin", "metric": "macro_f1"}, "by is missing: how much worse macro_f1 may be"),
         ({"kind": "class_floor", "name": "rare", "at_least": 90}, "the rule class_floor 'rare' is wrong: at_least: "),
         ({"kind": "slice_floor", "at_least": 0.5}, "fact is missing"),
+        (
+            {"kind": "metric", "metric": "accuracy", "at_least": float("nan")},
+            "at_least: Input should be a finite number",
+        ),
+        ({"kind": "margin", "by": float("inf")}, "by: Input should be a finite number"),
         ({"kind": "test_size"}, "a limit is missing: samples, groups or per_class"),
         (
             {"kind": "calibration", "at_most": 0.1, "on_missing": "warn"},

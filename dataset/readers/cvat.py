@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dataset.readers.coco import fold_in
+from dataset.readers.json_text import number
 from dataset.readers.rows import row
 from dataset.readers.source import Source
 from dataset.readers.values import Box, Found, ReadOptions, Skipped
@@ -62,7 +63,7 @@ def _read(source: Source, path: Path, image: Node) -> Iterator[Found | Skipped]:
 def _found(source: Source, path: Path, image: Node, node: Node) -> Found:
     if node.tag not in ("box", "tag"):
         raise InvalidInput(f"a {node.tag} is no box")
-    if float(node.attributes.get("rotation") or 0):
+    if number(node.attributes.get("rotation") or 0, "the rotation"):
         raise InvalidInput("a turned box cannot be cut")
     label = node.attributes.get("label", "").strip()
     if not label:

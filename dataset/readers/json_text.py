@@ -36,12 +36,15 @@ def number(value: Any, what: str) -> float:
             value = float(value)
         except ValueError:
             value = None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidInput(f"{what} is no number")
     try:
-        return float(value)
-    except OverflowError:
+        value = float(value)
+    except OverflowError:  # an integer of JSON may have any length
         raise InvalidInput(f"{what} is too large a number") from None
+    if not math.isfinite(value):
+        raise InvalidInput(f"{what} is no number")
+    return value
 
 
 def text(value: Any, what: str) -> str:

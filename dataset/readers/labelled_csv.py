@@ -122,11 +122,14 @@ def _moment(told: str) -> datetime:
         raise InvalidInput(f"captured_at {told[:40]!r} is no time such as 2026-05-01T04:30:00+02:00") from None
     if moment.tzinfo is None:
         raise InvalidInput(f"captured_at {told[:40]!r} names no time zone, such as Z or +02:00")
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise InvalidInput(f"captured_at {told[:40]!r} is outside of the years 1 to 9999 in UTC") from None
 
 
 def _count(told: str) -> int:
-    if not told.isdecimal() or not 0 < int(told) < 10_000:
+    if not told.isdecimal() or len(told) > 9 or not 0 < int(told) < 10_000:
         raise InvalidInput(f"{told[:20]!r} is no number of annotators")
     return int(told)
 

@@ -78,3 +78,51 @@ def test_when_every_row_is_bad_the_source_is_refused_with_the_reasons(layout: An
     layout.write("meta/esc50.csv", "filename,fold,target,category,esc10,src_file,take\n1.wav,1,0,dog,True,7,A\n")
     with pytest.raises(InvalidInput, match=r"read as esc-50, gives no samples: esc50.csv: line 2: there is no file"):
         layout.read()
+
+
+def _coco(side: str, name: str = "a.png") -> str:
+    """Two boxes, of which the first has this side, in the picture of this name; the second is in a.png."""
+    return (
+        '{"images": [{"id": 1, "file_name": "%s"}, {"id": 2, "file_name": "a.png"}], "annotations": ['
+        '{"image_id": 1, "category_id": 1, "bbox": [%s, 2, 5, 6]}, {"image_id": 2, "category_id": 1, "bbox": [1, 2, 5, 6]}'
+        '], "categories": [{"id": 1, "name": "fox"}]}'
+    ) % (name, side)
+
+
+def _cvat(rotation: str) -> str:
+    box = '<box label="fox" xtl="1" ytl="1" xbr="9" ybr="9"'
+    return (
+        '<annotations><image name="a.png" width="40" height="30">\n'
+        f'{box} rotation="{rotation}"/>\n{box}/></image></annotations>'
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("a.json", _coco("1" + "0" * 400), "annotations[0]: a side of bbox is too large a number"),
+        ("a.xml", _cvat("12,5"), "line 2: the rotation is no number"),
+    ],
+)
+def test_a_number_that_is_none_costs_its_own_row_only(layout: Any, name: str, content: str, told: str) -> None:
+    layout.picture("a.png")
+    layout.write(name, content)
+    seen = layout.read()
+    assert [each.path.name for each in seen.found] == ["a.png"]
+    assert told in [each.reason for each in seen.skipped]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "told"),
+    [
+        ("captured_at", "0001-01-01T00:00:00+14:00", "outside of the years 1 to 9999"),
+        ("annotators", "9" * 5000, "no number of annotators"),
+    ],
+)
+def test_a_csv_with_a_value_beyond_all_bounds_is_refused_with_its_line(
+    layout: Any, column: str, value: str, told: str
+) -> None:
+    layout.sound("a.wav")
+    layout.write("t.csv", f"path,label,{column}\na.wav,fox,{value}\n")
+    with pytest.raises(InvalidInput, match=rf"line 2: .*{told}"):
+        layout.read("t.csv")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -90,7 +91,8 @@ def _row(folder: Path, row: dict[str, str], line: int, faults: list[str]) -> Fou
         return None
     path = folder / row["path"]
     # Only regular files: the user may point outside the CSV's folder, but a pipe or a device would hang.
-    if "\0" in row["path"] or not path.is_file():
+    # os.path: to a name that is too long for the file system, Path.is_file raises an error of its own.
+    if not os.path.isfile(path):
         faults.append(f"line {line}: there is no file {row['path']!r}")
         return None
     try:

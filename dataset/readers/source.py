@@ -55,7 +55,7 @@ class Source:
         inside = [path for folder in (*near, self.root) if (path := within(self.root, folder, clean)) is not None]
         if not inside:
             raise InvalidInput(f"{told[:200]!r} leads out of {self.root.name or self.root}")
-        return next((path for path in inside if path.is_file()), None) or self.called(clean)
+        return next((path for path in inside if os.path.isfile(path)), None) or self.called(clean)
 
     def called(self, told: str) -> Path:
         """The one file below the root with this name, or else with this name before its ending."""

@@ -126,3 +126,12 @@ def test_a_csv_with_a_value_beyond_all_bounds_is_refused_with_its_line(
     layout.write("t.csv", f"path,label,{column}\na.wav,fox,{value}\n")
     with pytest.raises(InvalidInput, match=rf"line 2: .*{told}"):
         layout.read("t.csv")
+
+
+def test_a_name_too_long_for_the_file_system_is_a_file_that_is_not_there(layout: Any) -> None:
+    layout.picture("a.png")
+    layout.write("a.json", _coco("1", "x" * 300 + ".png"))
+    assert "annotations[0]: there is no file 'xxx" in layout.read().skipped[0].reason
+    layout.write("t.csv", f"path,label\n{'x' * 300}.wav,fox\nnul\0.wav,fox\n")
+    with pytest.raises(InvalidInput, match=r"line 2: there is no file 'xxx.*line 3: there is no file 'nul"):
+        layout.read("t.csv")

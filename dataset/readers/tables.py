@@ -41,13 +41,13 @@ def table_rows(
             reader = csv.reader(
                 lines, delimiter=delimiter, quoting=_QUOTING[delimiter], strict=True, skipinitialspace=True
             )
-            names = list(columns) if columns is not None else [name.strip() for name in next(reader, [])]
-            if missing := [name for name in needed if name not in names]:
-                raise InvalidInput(
-                    f"{path.name} has no column {' and no column '.join(missing)} (it has: {', '.join(names)})",
-                    hint="Was the first line lost, or is it another format? --format names it.",
-                )
             try:
+                names = list(columns) if columns is not None else [name.strip() for name in next(reader, [])]
+                if missing := [name for name in needed if name not in names]:
+                    raise InvalidInput(
+                        f"{path.name} has no column {' and no column '.join(missing)} (it has: {', '.join(names)})",
+                        hint="Was the first line lost, or is it another format? --format names it.",
+                    )
                 for row in reader:
                     cells = [cell.strip() for cell in row]
                     if any(cells):

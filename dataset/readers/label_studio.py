@@ -98,14 +98,11 @@ def _who(annotation: Mapping[str, Any], place: int) -> str:
 def _statements(result: Mapping[str, Any], who: str) -> list[Statement]:
     kind, value = result.get("type"), mapped(result.get("value", {}), "value")
     if kind == "choices":
-        names = listed(value.get("choices"), "choices")
-        piece: Span | Box | None = None
-        if "start" in value:  # a choice about a region
-            piece = _span(value)
+        names, piece = listed(value.get("choices"), "choices"), _region(value)
     elif kind == "labels" and "start" in value and "paragraphs" not in value:
         names, piece = listed(value.get("labels"), "labels"), _span(value)
     elif kind == "rectanglelabels":
-        names, piece = listed(value.get("rectanglelabels"), "rectanglelabels"), _box(value, result)
+        names, piece = listed(value.get("rectanglelabels"), "rectanglelabels"), _box(value)
     elif kind in ("textarea", "rating", "relation", "number", "datetime", "labels", "rectangle", "audio"):
         return []  # remarks, and regions whose label is told by a result of its own
     else:
@@ -116,11 +113,22 @@ def _statements(result: Mapping[str, Any], who: str) -> list[Statement]:
     return [Statement(who=who, labels=labels, piece=piece)]
 
 
+def _region(value: Mapping[str, Any]) -> Span | Box | None:
+    """What a choice is about: a choice for a region carries the region's own values, one for all of it none."""
+    if "start" in value:
+        return _span(value)
+    if {"x", "y", "width", "height"} <= value.keys():
+        return _box(value)
+    if value.keys() & {"x", "points", "vertices", "rle", "ranges", "sequence"}:
+        raise InvalidInput("a choice for a region that is neither a span nor a rectangle cannot be cut")
+    return None
+
+
 def _span(value: Mapping[str, Any]) -> Span:
     return Span(start_s=number(value.get("start"), "start"), end_s=number(value.get("end"), "end"))
 
 
-def _box(value: Mapping[str, Any], result: Mapping[str, Any]) -> Box:
+def _box(value: Mapping[str, Any]) -> Box:
     """Label Studio counts in percent of the picture."""
     if value.get("rotation"):
         raise InvalidInput("a turned rectangle cannot be cut")

@@ -135,3 +135,20 @@ def test_label_studio_counts_rectangles_in_percent(layout: Any) -> None:
     (found,) = layout.read().found
     assert (found.label, found.annotators) == ("fox", 2)
     assert (found.box.unit, found.box.name) == ("share", "0.2500,0.5000,0.7500,0.9000")
+
+
+def test_a_choice_for_a_region_says_nothing_of_the_whole_picture(layout: Any) -> None:
+    layout.picture("a.png")
+    drawn = {"x": 25, "y": 50, "width": 50, "height": 40, "rotation": 0}
+    outline = {"points": [[1, 1], [9, 1], [9, 9]]}
+    results = [
+        {"type": "rectangle", "value": drawn},
+        {"type": "choices", "value": {**drawn, "choices": ["fox"]}},
+        {"type": "choices", "value": {**outline, "choices": ["owl"]}},
+    ]
+    layout.write("export.json", [{"id": 5, "data": {"image": "a.png"}, "annotations": [{"result": results}]}])
+    seen = layout.read()
+    assert [(each.label, each.box and each.box.name) for each in seen.found] == [("fox", "0.2500,0.5000,0.7500,0.9000")]
+    assert [each.reason for each in seen.skipped] == [
+        "task 5, result [2]: a choice for a region that is neither a span nor a rectangle cannot be cut"
+    ]

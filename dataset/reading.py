@@ -59,7 +59,10 @@ def survey(
     place = Source(source)
     reader = choose(place, format)
     options = ReadOptions(extensions=frozenset(extensions), label_column=label_column, told=bool(format))
-    read = [one_label(each, classes) if isinstance(each, Found) else each for each in reader.read(place, options)]
+    given = list(reader.read(place, options))
+    if place.settle():
+        given = list(reader.read(place, options))
+    read = [one_label(each, classes) if isinstance(each, Found) else each for each in given]
     if boxes == "whole":
         kept = whole_pictures(each for each in read if isinstance(each, Found))
         read = [*(each for each in read if isinstance(each, Skipped)), *kept]

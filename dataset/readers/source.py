@@ -35,6 +35,9 @@ class Source:
         folder = path if path.is_dir() else path.parent
         beside = folder is not path and folder.name.lower() in _BESIDE and folder.parent != folder
         self.root = folder.parent if beside else folder
+        self._named: set[Path] = set()
+        self._guessed: dict[Path, set[str]] = defaultdict(set)
+        self._contested: frozenset[Path] = frozenset()
 
     def notes(self, *suffixes: str) -> list[Path]:
         """Annotation files with these endings: the source itself, or those at most three folders below it, in order."""
@@ -45,6 +48,7 @@ class Source:
 
         Args:
             told: a path relative to the root or to one of ``near``; of a path of another machine only the name counts.
+                If a relative path is not there, its name counts too, since folders are renamed; but see ``settle``.
         Raises: InvalidInput: it is not there, leads out of the root, or several files have its name.
         """
         clean = told.strip().replace("\\", "/")
@@ -55,13 +59,35 @@ class Source:
         inside = [path for folder in (*near, self.root) if (path := within(self.root, folder, clean)) is not None]
         if not inside:
             raise InvalidInput(f"{told[:200]!r} leads out of {self.root.name or self.root}")
-        return next((path for path in inside if os.path.isfile(path)), None) or self.called(clean)
+        if there := next((path for path in inside if os.path.isfile(path)), None):
+            self._named.add(there)
+            return there
+        guess = self.called(clean)
+        if guess in self._contested:
+            raise InvalidInput(f"there is no file {told[:200]!r}; the one of that name belongs to other annotations")
+        self._guessed[guess].add(posixpath.normpath(clean))
+        return guess
+
+    def settle(self) -> bool:
+        """After all was read: whether files were found by their names alone that are another's. Then read again.
+
+        Of ``cam1/0001.jpg`` and ``cam2/0001.jpg`` the first may be missing: the second is not taken for it.
+        """
+        several = (path for path, names in self._guessed.items() if path in self._named or _differ(names))
+        found = frozenset(several) - self._contested
+        self._contested |= found
+        return bool(found)
 
     def called(self, told: str) -> Path:
-        """The one file below the root with this name, or else with this name before its ending."""
+        """The one file below the root with this name, or else with this name before its ending.
+
+        Of several, the one whose folders the path names too.
+        """
         name = posixpath.basename(told)
         stem = posixpath.splitext(name)[0]
         paths = self._by_name.get(name) or [p for p in self._by_name_less_ending.get(stem, []) if not _is_note(p)]
+        if len(paths) > 1:
+            paths = [path for path in paths if self._has_folders(path, told)] or paths
         if len(paths) == 1:
             return paths[0]
         if paths:
@@ -96,6 +122,13 @@ class Source:
         except OSError:
             return ""
 
+    def _has_folders(self, path: Path, told: str) -> bool:
+        """Whether the folders of one path are the last ones of the other: ``cam1/1.wav``, ``C:/data/cam1/1.wav``."""
+        there = posixpath.dirname(path.relative_to(self.root).as_posix())
+        wanted = posixpath.dirname(posixpath.normpath(told))
+        shorter, longer = sorted((there, wanted), key=len)
+        return bool(shorter) and ("/" + longer).endswith("/" + shorter.lstrip("/"))
+
     @cached_property
     def _notes(self) -> list[Path]:
         if not self.path.is_dir():
@@ -123,6 +156,12 @@ def within(root: Path, folder: Path, told: str) -> Path | None:
     path = os.path.normpath(folder / told)
     inside = os.path.join(os.path.abspath(root), "")
     return Path(path) if (os.path.abspath(path) + os.sep).startswith(inside) else None
+
+
+def _differ(names: Collection[str]) -> bool:
+    """Whether these paths cannot all be of one file: not all are the end of the longest."""
+    longest = "/" + max(names, key=len)
+    return not all(longest.endswith("/" + name) for name in names)
 
 
 def _is_note(path: Path) -> bool:

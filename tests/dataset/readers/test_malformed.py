@@ -84,10 +84,10 @@ def test_when_every_row_is_bad_the_source_is_refused_with_the_reasons(layout: An
 def _coco(side: str, name: str = "a.png") -> str:
     """Two boxes, of which the first has this side, in the picture of this name; the second is in a.png."""
     return (
-        '{"images": [{"id": 1, "file_name": "%s"}, {"id": 2, "file_name": "a.png"}], "annotations": ['
-        '{"image_id": 1, "category_id": 1, "bbox": [%s, 2, 5, 6]}, {"image_id": 2, "category_id": 1, "bbox": [1, 2, 5, 6]}'
-        '], "categories": [{"id": 1, "name": "fox"}]}'
-    ) % (name, side)
+        f'{{"images": [{{"id": 1, "file_name": "{name}"}}, {{"id": 2, "file_name": "a.png"}}], "annotations": ['
+        f'{{"image_id": 1, "category_id": 1, "bbox": [{side}, 2, 5, 6]}}, '
+        '{"image_id": 2, "category_id": 1, "bbox": [1, 2, 5, 6]}], "categories": [{"id": 1, "name": "fox"}]}'
+    )
 
 
 def _cvat(rotation: str) -> str:

@@ -77,3 +77,55 @@ def test_a_recording_in_folds_of_two_parts_is_refused(layout: Any) -> None:
     found = layout.read("t.csv").found
     with pytest.raises(Refused, match=r"1 groups are in folds of different parts: night in fold 1 \(test\) and fold 3"):
         with_parts(found, test=["1"], val=["2"])
+
+
+def _coco(*names: str) -> dict[str, Any]:
+    """A box of a class of its own in each picture."""
+    return {
+        "images": [{"id": at, "file_name": name} for at, name in enumerate(names)],
+        "annotations": [{"image_id": at, "category_id": at, "bbox": [1, 1, 5, 5]} for at in range(len(names))],
+        "categories": [{"id": at, "name": f"class {at}"} for at in range(len(names))],
+    }
+
+
+def test_a_missing_picture_is_not_replaced_by_one_of_the_same_name_in_another_folder(layout: Any) -> None:
+    layout.picture("cam2/1.jpg")
+    layout.write("all.json", _coco("cam1/1.jpg", "cam2/1.jpg"))
+    seen = layout.read()
+    assert [(each.path.parent.name, each.label) for each in seen.found] == [("cam2", "class 1")]
+    assert [each.reason for each in seen.skipped] == [
+        "annotations[0]: there is no file 'cam1/1.jpg'; the one of that name belongs to other annotations"
+    ]
+
+
+def test_a_selection_table_does_not_take_the_recording_of_another_folder(layout: Any) -> None:
+    layout.sound("night2/1.wav")
+    for night in ("night1", "night2"):
+        layout.write(f"{night}/t.txt", f"Begin File\tBegin Time (s)\tEnd Time (s)\tlabel\n1.wav\t0\t1\t{night}\n")
+    seen = layout.read()
+    assert [each.label for each in seen.found] == ["night2"]
+    assert "there is no file '1.wav'" in seen.skipped[0].reason
+
+
+def test_pictures_that_were_moved_into_one_folder_are_still_found(layout: Any) -> None:
+    layout.picture("flat/1.jpg")
+    layout.picture("flat/2.jpg", seed=2)
+    layout.write("all.json", _coco("cam1/1.jpg", "cam2/2.jpg"))
+    assert [each.path.name for each in layout.read().found] == ["1.jpg", "2.jpg"]
+
+
+def test_two_pictures_of_which_the_copying_kept_one_are_both_left_out(layout: Any) -> None:
+    layout.picture("flat/1.jpg")
+    layout.picture("flat/2.jpg", seed=2)
+    layout.write("all.json", _coco("cam1/1.jpg", "cam2/1.jpg", "cam2/2.jpg"))
+    seen = layout.read()
+    assert ([each.path.name for each in seen.found], len(seen.skipped)) == (["2.jpg"], 2)
+
+
+def test_of_files_of_one_name_the_folders_of_a_path_on_another_machine_tell(layout: Any) -> None:
+    layout.picture("cam1/1.jpg")
+    layout.picture("cam2/1.jpg", seed=2)
+    layout.write("all.json", _coco("C:\\data\\cam1\\1.jpg", "/mnt/data/cam2/1.jpg", "D:\\cam3\\1.jpg"))
+    seen = layout.read()
+    assert [(each.path.parent.name, each.label) for each in seen.found] == [("cam1", "class 0"), ("cam2", "class 1")]
+    assert [each.reason for each in seen.skipped] == ["annotations[2]: 2 files are called '1.jpg'"]

@@ -74,7 +74,10 @@ def _found(source: Source, path: Path, tree: Node, node: Node, folds: Mapping[st
     if not label:
         raise InvalidInput("the object has no <name>")
     near = [path.parent, *(path.parent.parent / folder for folder in ("JPEGImages", "images", "Images", ""))]
-    file = source.find(tree.word("filename") or path.stem, near=near)
+    told = tree.word("filename")
+    file = source.find(told, near=near) if told else source.stemmed(path.stem)
+    if file is None:
+        raise InvalidInput(f"neither <filename> nor the name of the XML tells the picture ({path.stem[:80]!r})")
     return Found(path=file, label=label, fold=folds.get(path.stem), box=box)
 
 

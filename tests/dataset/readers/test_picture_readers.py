@@ -152,3 +152,13 @@ def test_a_choice_for_a_region_says_nothing_of_the_whole_picture(layout: Any) ->
     assert [each.reason for each in seen.skipped] == [
         "task 5, result [2]: a choice for a region that is neither a span nor a rectangle cannot be cut"
     ]
+
+
+def test_voc_without_a_filename_belongs_to_the_picture_of_its_own_name(layout: Any) -> None:
+    layout.picture("frame.1.jpg")
+    layout.picture("frame.jpg", seed=2)
+    for number in (1, 2):
+        layout.write(f"frame.{number}.xml", voc("", ("fox", 1, 1, 20, 20)).replace("<filename></filename>", ""))
+    seen = layout.read()
+    assert [each.path.name for each in seen.found] == ["frame.1.jpg"]
+    assert "tells the picture ('frame.2')" in seen.skipped[0].reason

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from functools import cached_property
@@ -83,7 +84,7 @@ class Source:
 
         Of several, the one whose folders the path names too.
         """
-        name = posixpath.basename(told)
+        name = _composed(posixpath.basename(told))
         stem = posixpath.splitext(name)[0]
         paths = self._by_name.get(name) or [p for p in self._by_name_less_ending.get(stem, []) if not _is_note(p)]
         if len(paths) > 1:
@@ -96,7 +97,7 @@ class Source:
 
     def stemmed(self, stem: str) -> Path | None:
         """The one file below the root that has this name before its ending; None where there is none, or several."""
-        paths = [path for path in self._by_name_less_ending.get(stem, []) if not _is_note(path)]
+        paths = [path for path in self._by_name_less_ending.get(_composed(stem), []) if not _is_note(path)]
         return paths[0] if len(paths) == 1 else None
 
     def media(self) -> Iterator[Path]:
@@ -139,7 +140,7 @@ class Source:
     def _by_name(self) -> dict[str, list[Path]]:
         found: dict[str, list[Path]] = defaultdict(list)
         for path in _files(self.root):
-            found[path.name].append(path)
+            found[_composed(path.name)].append(path)
         return found
 
     @cached_property
@@ -147,7 +148,7 @@ class Source:
         found: dict[str, list[Path]] = defaultdict(list)
         for paths in self._by_name.values():
             for path in paths:
-                found[path.stem].append(path)
+                found[_composed(path.stem)].append(path)
         return found
 
 
@@ -156,6 +157,11 @@ def within(root: Path, folder: Path, told: str) -> Path | None:
     path = os.path.normpath(folder / told)
     inside = os.path.join(os.path.abspath(root), "")
     return Path(path) if (os.path.abspath(path) + os.sep).startswith(inside) else None
+
+
+def _composed(name: str) -> str:
+    """A file copied from a Mac has its accents as characters of their own; to people it is the same name."""
+    return unicodedata.normalize("NFC", name)
 
 
 def _differ(names: Collection[str]) -> bool:

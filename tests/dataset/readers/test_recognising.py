@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Any
 
 import pytest
@@ -129,3 +130,11 @@ def test_of_files_of_one_name_the_folders_of_a_path_on_another_machine_tell(layo
     seen = layout.read()
     assert [(each.path.parent.name, each.label) for each in seen.found] == [("cam1", "class 0"), ("cam2", "class 1")]
     assert [each.reason for each in seen.skipped] == ["annotations[2]: 2 files are called '1.jpg'"]
+
+
+@pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC")])
+def test_a_name_with_accents_is_found_whichever_way_they_are_written(layout: Any, forms: tuple[str, str]) -> None:
+    there, told = (unicodedata.normalize(form, "Eichelhäher.wav") for form in forms)
+    layout.sound(there)
+    layout.write("t.txt", f"Begin File\tBegin Time (s)\tEnd Time (s)\tlabel\n{told}\t0\t1\tjay\n")
+    assert [each.path.name for each in layout.read().found] == [there]

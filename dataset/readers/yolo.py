@@ -6,6 +6,7 @@ Source: docs.ultralytics.com, "Object Detection Datasets Overview".
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -43,15 +44,20 @@ class Yolo:
         names = _names(described[0])
         pictures = [path for path in source.media() if path.suffix.lower() in _endings(options)]
         labels = {path: _picture_key(path) for path in _label_files(source)}
-        by_key = {_picture_key(path): path for path in pictures}
+        by_key: dict[tuple[str, ...], list[Path]] = defaultdict(list)
+        for path in pictures:
+            by_key[_picture_key(path)].append(path)
         for path, key in sorted(labels.items()):
-            picture = by_key.get(key)
-            if picture is None:
-                yield Skipped(path=path, reason="there is no picture for it")
+            found = by_key.get(key, [])
+            if len(found) != 1:
+                several = " and ".join(each.name for each in found)
+                reason = f"it could be for {several}" if found else "there is no picture for it"
+                yield Skipped(path=path, reason=reason)
                 continue
-            yield from _read(path, picture, names)
+            yield from _read(path, found[0], names, _fold(path.relative_to(source.root)))
         for key in sorted(by_key.keys() - set(labels.values())):
-            yield Skipped(path=by_key[key], reason="has no boxes")
+            for path in by_key[key]:
+                yield Skipped(path=path, reason="has no boxes")
 
 
 YOLO = Yolo()
@@ -78,16 +84,19 @@ def _picture_key(path: Path) -> tuple[str, ...]:
     return tuple("images" if at and place == at[-1] else part for place, part in enumerate(parts))
 
 
-def _read(path: Path, picture: Path, names: Mapping[int, str]) -> Iterator[Found | Skipped]:
+def _fold(inside: Path) -> str | None:
+    """As the nearest folder of the source is called; the folders above the source say nothing about it."""
+    return next((fold for part in reversed(inside.parent.parts) if (fold := fold_in(part))), None)
+
+
+def _read(path: Path, picture: Path, names: Mapping[int, str], fold: str | None) -> Iterator[Found | Skipped]:
     try:
-        lines = path.read_text("utf-8").splitlines()
+        lines = path.read_text("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError):
         yield Skipped(path=path, reason="it is not UTF-8 text")
         return
     if not any(map(str.strip, lines)):
         yield Skipped(path=picture, reason="has no boxes")
-    parents = reversed(path.parent.parts)
-    fold = next((fold for part in parents if (fold := fold_in(part))), None)
     for at, line in enumerate(lines, 1):
         if line.strip():
             yield row(path, f"line {at}", lambda words=line.split(): _found(words, picture, names, fold))  # type: ignore[misc]

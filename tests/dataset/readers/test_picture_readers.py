@@ -162,3 +162,25 @@ def test_voc_without_a_filename_belongs_to_the_picture_of_its_own_name(layout: A
     seen = layout.read()
     assert [each.path.name for each in seen.found] == ["frame.1.jpg"]
     assert "tells the picture ('frame.2')" in seen.skipped[0].reason
+
+
+def test_yolo_takes_no_fold_from_folders_above_the_source(layout: Any) -> None:
+    above = layout.root / "test data"
+    above.mkdir()
+    inner = type(layout)(above / "mine")
+    inner.picture("images/a.jpg")
+    inner.write("labels/a.txt", "\ufeff0 0.5 0.5 0.2 0.2\r\n")
+    inner.write("data.yaml", "names: [fox]")
+    assert [(each.path.name, each.fold) for each in inner.read().found] == [("a.jpg", None)]
+
+
+def test_yolo_guesses_at_neither_of_two_pictures_that_could_both_be_meant(layout: Any) -> None:
+    layout.picture("images/a.jpg")
+    layout.picture("images/a.png", seed=2)
+    layout.picture("images/b.png", seed=3)
+    for name in "ab":
+        layout.write(f"labels/{name}.txt", "0 0.5 0.5 0.2 0.2\n")
+    layout.write("data.yaml", "names: [fox]")
+    seen = layout.read()
+    assert [each.path.name for each in seen.found] == ["b.png"]
+    assert [each.reason for each in seen.skipped] == ["it could be for a.jpg and a.png"]

@@ -47,7 +47,7 @@ def stage_found(
     """Take in files as ``ecosight ingest`` does, and stage them for the next commit instead of committing them.
 
     Args:
-        relabel: files whose bytes are known with another label get the new one.
+        relabel: files that are known get the label that they have now; else they keep that of the dataset.
     Returns: as ``ingest``; ``version`` is the newest one, which does not hold them yet.
     """
     tally = Tally(base)
@@ -65,6 +65,7 @@ def stage_found(
                 explicit=True,
                 parts=tally.parts,
                 annotators=tally.annotators,
+                kept={} if relabel else stage.labels([sample.id for sample in taken], branch),
             ),
             branch,
         )

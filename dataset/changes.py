@@ -50,10 +50,12 @@ def changes_from_samples(
     explicit: bool = False,
     parts: Mapping[str, str] | None = None,
     annotators: Mapping[str, int] | None = None,
+    kept: Mapping[str, str] | None = None,
 ) -> pa.Table:
     """Put these samples in, with the labels that they have.
 
     Args:
+        kept: sample id -> the label that the dataset has for it, which stays; so no correction is taken back.
         explicit: also those that were removed once.
         parts: sample id -> the part that it must have, such as its publisher says; others get theirs by the scheme.
         annotators: sample id -> how many people gave the label, where that is known.
@@ -61,6 +63,7 @@ def changes_from_samples(
     """
     import pyarrow as pa
 
+    kept = kept or {}
     iterator, tables, unlabelled = iter(samples), [no_changes()], 0
     while batch := list(islice(iterator, _BATCH)):
         good = [sample for sample in batch if sample.label is not None]
@@ -69,14 +72,18 @@ def changes_from_samples(
             _table(
                 [sample.id for sample in good],
                 "return" if explicit else "put",
-                label=[sample.label for sample in good],
+                label=[None if sample.id in kept else sample.label for sample in good],
                 group=[None if sample.group == sample.id else sample.group for sample in good],
                 source=[sample.source for sample in good],
                 size_bytes=[sample.size_bytes for sample in good],
                 captured_at=[sample.captured_at for sample in good],
                 station=[station(sample) for sample in good],
                 part=[(parts or {}).get(sample.id) for sample in good],
-                annotators=[(annotators or {}).get(sample.id) for sample in good],
+                # Who agreed on another label did not agree on the one that is kept.
+                annotators=[
+                    (annotators or {}).get(sample.id) if kept.get(sample.id, sample.label) == sample.label else None
+                    for sample in good
+                ],
             )
         )
     if unlabelled:

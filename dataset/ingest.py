@@ -119,7 +119,11 @@ def ingest_found(
     if tally.samples:
         version, created = repository.commit_changes(
             changes_from_samples(
-                tally.samples, station=repository.station, parts=tally.parts, annotators=tally.annotators
+                tally.samples,
+                station=repository.station,
+                parts=tally.parts,
+                annotators=tally.annotators,
+                kept=repository.labels(sample.id for sample in tally.samples),
             ),
             message=message,
             ratios=ratios,

@@ -23,6 +23,7 @@ from dataset.parting.settling import Settled, settle
 from dataset.splitting import DatasetSplitter
 from dataset.storing.blob_files import FreshBlobs
 from dataset.storing.manifests import DatasetVersion, VersionSummary, summary_of
+from dataset.storing.rows import hex_of, keys_of, keys_of_hex
 from dataset.storing.snapshots import SnapshotStore
 from ecosight.clock import iso
 from ecosight.errors import NotEnoughData
@@ -103,6 +104,11 @@ class DatasetRepository:
     def resolve(self, version: int | str | None = None) -> str:
         """The digest of a version, named as for ``get``. Raises: as ``get``. Conflict: it begins several digests."""
         return self._names.resolve(version)
+
+    def labels(self, sample_ids: Iterable[str], branch: str = MAIN) -> dict[str, str]:
+        """Sample id -> label in a branch's newest version, of those that it holds."""
+        found = self.snapshots.load(self.branches.get(branch)).entries.lookup(keys_of_hex(sample_ids))
+        return dict(zip(hex_of(keys_of(found)), found.column("label").to_pylist(), strict=True))
 
     def log(self, branch: str = MAIN) -> list[VersionSummary]:
         """All versions that a branch grew from, without their entries, newest first."""

@@ -6,7 +6,7 @@ people who add at once lose nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from dataset.changes import change_schema, joined, no_changes
 from dataset.lines.branches import MAIN, NOWHERE
 from dataset.storing.manifests import DatasetVersion
 from dataset.storing.packs import decode_table, encode_table
-from dataset.storing.rows import keys_of, rows_at
+from dataset.storing.rows import hex_of, keys_of, rows_at
 from ecosight.errors import NotEnoughData
 
 if TYPE_CHECKING:
@@ -45,6 +45,18 @@ class Stage:
 
     def changes(self, branch: str = MAIN) -> pa.Table:
         return self._read(self._repository.refs.get(self._ref(branch)))
+
+    def labels(self, sample_ids: Sequence[str], branch: str = MAIN) -> dict[str, str]:
+        """Sample id -> the label that it would have if this were committed, of those that would be there."""
+        labels, changes = self._repository.labels(sample_ids, branch), self.changes(branch)
+        asked = set(sample_ids)
+        ids, actions, given = hex_of(keys_of(changes)), changes.column("action"), changes.column("label")
+        for sample_id, action, label in zip(ids, actions.to_pylist(), given.to_pylist(), strict=True):
+            if action == "remove":
+                labels.pop(sample_id, None)
+            elif label is not None and sample_id in asked:
+                labels[sample_id] = label
+        return labels
 
     def add(self, changes: pa.Table, branch: str = MAIN) -> None:
         """Add changes after those that are staged."""

@@ -224,6 +224,28 @@ def test_files_are_staged_and_known_files_are_relabelled_when_asked(project: Any
     assert project.repository.get().class_counts == {"owl": 3}
 
 
+def test_adding_known_files_again_keeps_corrections_committed_and_staged(project: Any, write_notes: Write) -> None:
+    def add(**options: Any) -> None:
+        found = survey(source, {".note"}).found
+        rooms = {"intake": project.intake, "samples": project.samples, "repository": project.repository}
+        stage_found(found, **rooms, stage=stage, progress=NullProgress(), **options)
+
+    source, stage = write_notes({"fox": ["1", "2", "3"]}), Stage(project.repository)
+    add()
+    first, second, third = (each.id for each in project.samples.all())
+    stage.add(relabelled({first: "owl"}))
+    add()
+    stage.commit(message="one was corrected before it was committed")
+    stage.add(relabelled({second: "owl"}))
+    stage.add(removed([third]))
+    add()
+    stage.commit(message="another one since; the third was taken out, and is there again")
+    assert project.repository.get().class_counts == {"fox": 1, "owl": 2}
+    add(relabel=True)
+    stage.commit(message="the folder is right")
+    assert project.repository.get().class_counts == {"fox": 3}
+
+
 def test_uploads_are_seen_as_unversioned_until_a_version_holds_them(project: Any) -> None:
     accept = project.intake.accept
     first = accept(b"note: one", label="fox", source="1", origin="upload").sample

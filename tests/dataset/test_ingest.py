@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from dataset.changes import relabelled
 from dataset.ingest import IngestReport, ingest
 from ecosight.errors import Cancelled, NotFound
 from ecosight.progress import NullProgress
@@ -46,6 +47,17 @@ def test_nothing_new_makes_no_version_and_says_so(project: Any, write_notes: Wri
     assert (again.accepted, again.duplicates, again.created, str(again.version)) == (0, 2, False, "main@v1")
     assert again.sentence.startswith("nothing new, main@v1 stays the newest version")
     assert len(project.repository.log()) == 1
+
+
+def test_taking_in_a_folder_again_takes_no_correction_back(project: Any, write_notes: Write) -> None:
+    source = write_notes({"fox": ["1", "2", "3"]})
+    run(project, source)
+    wrong = project.repository.head().entries[0].sample_id
+    project.repository.commit_changes(relabelled({wrong: "owl"}, annotators={wrong: 3}), message="second listening")
+    assert not run(project, source).created
+    write_notes({"fox": ["4"]})
+    assert run(project, source).class_counts == {"fox": 3, "owl": 1}
+    assert {each.annotators for each in project.repository.head().entries if each.label == "owl"} == {3}
 
 
 def test_a_bad_file_is_told_and_stops_nobody(project: Any, write_notes: Write) -> None:

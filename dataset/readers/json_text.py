@@ -39,12 +39,12 @@ def number(value: Any, what: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidInput(f"{what} is no number")
     try:
-        value = float(value)
+        found = float(value)
     except OverflowError:  # an integer of JSON may have any length
         raise InvalidInput(f"{what} is too large a number") from None
-    if not math.isfinite(value):
+    if not math.isfinite(found):
         raise InvalidInput(f"{what} is no number")
-    return value
+    return found
 
 
 def text(value: Any, what: str) -> str:

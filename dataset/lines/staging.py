@@ -75,16 +75,25 @@ class Stage:
 
     def counts(self, branch: str = MAIN) -> StagedCounts:
         """Against the branch's newest version. Reads the chunks that the changes touch."""
+        import numpy as np
+        import pyarrow as pa
         import pyarrow.compute as pc
 
         changes = self.changes(branch)
         if len(changes) == 0:
             return StagedCounts(added=0, changed=0, removed=0)
         base = self._repository.snapshots.load(self._repository.branches.get(branch))
-        there = rows_at(keys_of(base.entries.lookup(keys_of(changes))), keys_of(changes)) >= 0
-        gone = pc.equal(changes.column("action"), "remove").to_numpy()
+        found = base.entries.lookup(keys_of(changes))
+        at = rows_at(keys_of(found), keys_of(changes))
+        there, gone = at >= 0, pc.equal(changes.column("action"), "remove").to_numpy()
+        before, other = found.take(pa.array(at, mask=~there)), np.zeros(len(changes), bool)
+        for name in ("label", "part", "annotators"):  # an empty field means: as it is
+            differs = pc.not_equal(changes.column(name), before.column(name))
+            other |= pc.fill_null(differs, False).to_numpy(zero_copy_only=False)
         return StagedCounts(
-            added=int((~there & ~gone).sum()), changed=int((there & ~gone).sum()), removed=int((there & gone).sum())
+            added=int((~there & ~gone).sum()),
+            changed=int((there & ~gone & other).sum()),
+            removed=int((there & gone).sum()),
         )
 
     def commit(

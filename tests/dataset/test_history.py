@@ -239,6 +239,7 @@ def test_adding_known_files_again_keeps_corrections_committed_and_staged(project
     stage.add(relabelled({second: "owl"}))
     stage.add(removed([third]))
     add()
+    assert stage.counts().as_dict() == {"added": 0, "changed": 1, "removed": 0}
     stage.commit(message="another one since; the third was taken out, and is there again")
     assert project.repository.get().class_counts == {"fox": 1, "owl": 2}
     add(relabel=True)

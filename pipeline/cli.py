@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -53,6 +54,9 @@ def main() -> None:
     from typer.exceptions import Abort, TyperException
 
     arguments = sys.argv[1:]
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # File names may be any bytes; one that cannot be shown must not end a command whose work is done.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = app(standalone_mode=False)
     except TyperException as error:  # wrong usage: the parser's own sentence

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +12,6 @@ import pytest
 
 
 def ecosight(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    import os
-
     return subprocess.run(
         [sys.executable, "-m", "pipeline", *arguments],
         cwd=cwd,
@@ -99,3 +98,15 @@ def test_dataset_log_of_an_empty_project_says_what_to_do(tmp_path: Path) -> None
     done = ecosight("dataset", "log", cwd=tmp_path)
     assert done.returncode == 0
     assert "ecosight ingest" in done.stdout
+
+
+def test_a_file_name_that_is_no_text_is_told_and_ends_no_command(tmp_path: Path) -> None:
+    folder = os.fsencode(tmp_path) + b"/clips/fox/"
+    os.makedirs(folder)
+    for name in (b"a\xff.wav", b"b\xfe.txt"):
+        with open(folder + name, "wb") as file:
+            file.write(b"no sound")
+    done = ecosight("ingest", "clips", cwd=tmp_path, PYTHONIOENCODING="utf-8:strict")
+    assert done.returncode == 0
+    assert r"refused fox/a\udcff.wav" in done.stdout
+    assert r"skipped fox/b\udcfe.txt" in done.stdout

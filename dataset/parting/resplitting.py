@@ -50,7 +50,8 @@ def begin_set(
         ratios, seed: as the repository has them, if not given.
         holdout: part -> stations that must be in it; by ``station`` only.
         labels: only these classes; none given takes all.
-        station_pattern: finds the station in the file name: its first group, or all that it matched.
+        station_pattern: finds the station in the file name: its first group, or all that it matched. Of what is
+            added to the branch later, too.
     Returns: the branch's first version (None for a dry run), and what it holds.
     Raises: Conflict: there is such a branch. InvalidInput, NotEnoughData: the samples do not tell what the split
         needs. Refused: near-duplicates would be on two sides.
@@ -62,7 +63,9 @@ def begin_set(
     source = repository.snapshots.load(digest)
     splitter = DatasetSplitter(ratios or repository.ratios, repository.splitter.seed if seed is None else seed)
     scheme = {**checked_scheme(by, holdout), "set": branch}
-    changes = _changes(source, labels, station_pattern)
+    if station_pattern is not None:
+        scheme["station_pattern"] = station_pattern
+    changes = _changes(source, labels)
     settled = settle(
         Snapshot.empty(scheme),
         changes,
@@ -85,7 +88,7 @@ def begin_set(
     return repository.summary(stored), settled
 
 
-def _changes(source: Snapshot, labels: Collection[str], station_pattern: str | None) -> pa.Table:
+def _changes(source: Snapshot, labels: Collection[str]) -> pa.Table:
     """All samples of the source, as if they were new."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -98,28 +101,9 @@ def _changes(source: Snapshot, labels: Collection[str], station_pattern: str | N
         table = table.filter(pc.is_in(table.column("label"), pa.array(sorted(labels))))
     if len(table) == 0:
         raise NotEnoughData("there is nothing to split", hint="Name a version with samples.")
-    if station_pattern is not None:
-        table = table.set_column(
-            table.column_names.index("station"),
-            "station",
-            _stations(table.column("source").to_pylist(), station_pattern),
-        )
     table = table.set_column(table.column_names.index("part"), "part", pa.nulls(len(table), pa.string()))
     action = pa.array(["return"] * len(table), pa.string())
     return table.append_column("action", action).cast(change_schema())
-
-
-def _stations(sources: Sequence[str], pattern: str) -> pa.Array:
-    import re
-
-    import pyarrow as pa
-
-    try:
-        found = [re.search(pattern, source) for source in sources]
-    except re.error as error:
-        raise InvalidInput(f"{pattern!r} is no regular expression: {error}", hint=r"Such as '^(\w+)-'.") from error
-    names = [match and (match.group(1) if match.re.groups else match.group(0)) for match in found]
-    return pa.array([name or None for name in names], pa.string())
 
 
 def _inherited(source: Snapshot, settled: Settled) -> tuple[Override, ...]:

@@ -5,6 +5,7 @@ The scheme of a line of versions is part of every manifest, so the next commit g
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +20,16 @@ from ecosight.errors import InvalidInput, NotEnoughData
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["SCHEMES", "FreeGroups", "Placement", "checked_scheme", "most_trained", "part_at", "place_groups"]
+__all__ = [
+    "SCHEMES",
+    "FreeGroups",
+    "Placement",
+    "checked_scheme",
+    "most_trained",
+    "part_at",
+    "place_groups",
+    "stations_in",
+]
 
 SCHEMES = ("stratified", "time", "station")
 _STATION = "station\x1f"
@@ -88,6 +98,21 @@ def most_trained(parts: Iterable[str]) -> str:
 def part_at(scheme: Mapping[str, Any], millisecond: int) -> str:
     """Where a moment belongs in a scheme by time."""
     return PARTS[sum(millisecond > cut for cut in scheme["cuts"])]
+
+
+def stations_in(sources: Sequence[str], pattern: str) -> pa.Array:
+    """The station that each file name tells; null where the pattern matches nothing.
+
+    Raises: InvalidInput: it is no regular expression.
+    """
+    import pyarrow as pa
+
+    try:
+        found = [re.search(pattern, source) for source in sources]
+    except re.error as error:
+        raise InvalidInput(f"{pattern!r} is no regular expression: {error}", hint=r"Such as '^(\w+)-'.") from error
+    names = [match and (match.group(1) if match.re.groups else match.group(0)) for match in found]
+    return pa.array([name or None for name in names], pa.string())
 
 
 # -- stratified --------------------------------------------------------------------------------------------

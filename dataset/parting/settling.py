@@ -11,7 +11,7 @@ from dataset.parting.copies import NearDuplicates, copies_among
 from dataset.parting.crossings import torn_groups, torn_pairs, wrong_times
 from dataset.parting.group_parts import group_names, parts_of_groups
 from dataset.parting.guards import Violation
-from dataset.parting.schemes import FreeGroups, most_trained, place_groups
+from dataset.parting.schemes import FreeGroups, most_trained, place_groups, stations_in
 from dataset.splitting import DatasetSplitter
 from dataset.storing.rows import entry_schema, hex_of, keys_of, keys_of_hex, rows_at, same_rows
 from dataset.storing.snapshots import Snapshot, changed_counts, group_rows
@@ -60,7 +60,7 @@ def settle(
     put = changes.filter(pc.not_equal(action, "remove"))
     put = _without_removed(base, put)
     old = _aligned(base.entries.lookup(keys_of(put)), put)
-    rows = _merged(put, old, now)
+    rows = _with_stations(_merged(put, old, now), base.scheme)
     new = rows.filter(pc.is_null(rows.column("_part")))
     pairs, unsearched = copies_among(near_duplicates, hex_of(keys_of(new)))
     rows, placed, scheme = _with_parts(base, rows, splitter, pairs)
@@ -137,6 +137,17 @@ def _merged(put: pa.Table, old: pa.Table, now: datetime) -> pa.Table:
         merged[name] = pc.coalesce(put.column(name), pc.if_else(relabelled, first, old.column(name)))
     merged["_part"] = old.column("part")
     return pa.table(merged)
+
+
+def _with_stations(rows: pa.Table, scheme: Mapping[str, object]) -> pa.Table:
+    """New rows with the stations that their file names tell, where the branch finds them so."""
+    import pyarrow.compute as pc
+
+    if "station_pattern" not in scheme:
+        return rows
+    found = stations_in(rows.column("source").to_pylist(), str(scheme["station_pattern"]))
+    stations = pc.if_else(pc.is_null(rows.column("_part")), found, rows.column("station"))
+    return rows.set_column(rows.column_names.index("station"), "station", stations)
 
 
 def _new_or_changed(rows: pa.Table, old: pa.Table) -> NDArray[np.bool_]:

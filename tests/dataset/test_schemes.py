@@ -172,3 +172,16 @@ def test_ratios_are_read_as_people_write_them(text: str) -> None:
 def test_ratios_that_are_none_are_refused(text: str) -> None:
     with pytest.raises(InvalidInput):
         parse_ratios(text)
+
+
+def test_a_station_in_the_file_name_is_found_in_what_is_added_later_too() -> None:
+    repository = in_memory()
+    repository.extend([sample(f"{s}_{n}") for s in STATIONS for n in range(4)], message="first")
+    begin_set(repository, "by-station", by="station", station_pattern=r"^(\w+?)_")
+    more = [sample(f"{s}_more{n}") for s in (*STATIONS, "island") for n in range(3)]
+    repository.extend(more, message="more", branch="by-station")
+    parts: dict[str, set[str]] = {}
+    for entry in entries(repository, "by-station"):
+        parts.setdefault(str(entry.station), set()).add(entry.part)
+    assert parts.keys() == {*STATIONS, "island"}
+    assert all(len(each) == 1 for each in parts.values())

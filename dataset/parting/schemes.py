@@ -29,6 +29,7 @@ __all__ = [
     "part_at",
     "place_groups",
     "stations_in",
+    "stations_led",
 ]
 
 SCHEMES = ("stratified", "time", "station")
@@ -202,6 +203,23 @@ def _by_station(scheme: Mapping[str, Any], free: FreeGroups, splitter: DatasetSp
     parts = _place_units(counts, units, fixed, free, splitter)
     memory = {station: parts[name] for name, station in of} | fixed
     return Placement(parts=parts, memory=memory, scheme=scheme)
+
+
+def stations_led(scheme: Mapping[str, Any], rows: pa.Table, parts: Mapping[str, str]) -> dict[str, str]:
+    """The parts of stations to which groups that have theirs lead, such as a recorder that was moved there.
+
+    Args:
+        rows: new samples, as in ``FreeGroups``. parts: group -> part, of those that have one.
+    Returns: a station's name among the groups -> part; without the stations that are held out by name.
+    """
+    if scheme["by"] != "station":
+        return {}
+    held = {name for names in scheme.get("holdout", {}).values() for name in names}
+    led: dict[str, str] = {}
+    for name, station in zip(rows["name"].to_pylist(), rows["station"].to_pylist(), strict=True):
+        if name in parts and station is not None and station not in held:
+            led[_STATION + station] = most_trained([parts[name], led.get(_STATION + station, parts[name])])
+    return led
 
 
 # -- by time -----------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from dataset.parting.copies import NearDuplicates, copies_among
 from dataset.parting.crossings import torn_groups, torn_pairs, wrong_times
 from dataset.parting.group_parts import group_names, parts_of_groups
 from dataset.parting.guards import Violation
-from dataset.parting.schemes import FreeGroups, most_trained, place_groups, stations_in
+from dataset.parting.schemes import FreeGroups, most_trained, place_groups, stations_in, stations_led
 from dataset.splitting import DatasetSplitter
 from dataset.storing.rows import entry_schema, hex_of, keys_of, keys_of_hex, rows_at, same_rows
 from dataset.storing.snapshots import Snapshot, changed_counts, group_rows
@@ -176,13 +176,15 @@ def _with_parts(
     if known or chosen:
         free = fresh.filter(pc.invert(pc.is_in(fresh.column("name"), pa.array([*known, *chosen], pa.string()))))
     standing = changed_counts(base.standing, rows.slice(0, 0), _moved_already(rows, base, known | chosen))
+    led = stations_led(base.scheme, fresh, known | chosen)
+    led |= parts_of_groups(base.groups, led)
     placement = place_groups(
         base.scheme,
         FreeGroups(
             rows=free.select(["name", "label", "captured_at", "station"]),
             standing=standing,
             ties=_ties(base, rows, pairs),
-            known=lambda asked: parts_of_groups(base.groups, asked),
+            known=lambda asked: led | parts_of_groups(base.groups, asked),
         ),
         splitter,
     )
@@ -192,7 +194,7 @@ def _with_parts(
     rows = rows.set_column(
         rows.column_names.index("part"), "part", pc.coalesce(rows.column("part"), rows.column("_part"), column)
     )
-    return rows.select(entry_schema().names), {**placed, **placement.memory}, placement.scheme
+    return rows.select(entry_schema().names), {**placed, **led, **placement.memory}, placement.scheme
 
 
 def _moved_already(rows: pa.Table, base: Snapshot, parts: Mapping[str, str]) -> pa.Table:

@@ -185,3 +185,17 @@ def test_a_station_in_the_file_name_is_found_in_what_is_added_later_too() -> Non
         parts.setdefault(str(entry.station), set()).add(entry.part)
     assert parts.keys() == {*STATIONS, "island"}
     assert all(len(each) == 1 for each in parts.values())
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize("seed", [2, 8])
+def test_a_recorder_that_moves_takes_its_part_to_the_new_station(seed: int, at_once: bool) -> None:
+    repository = in_memory(seed=seed)
+    others = [sample(f"c{s}{n}", station=f"other {s}") for s in range(6) for n in range(3)]
+    repository.extend([*others, sample("a", station="first", group="recorder")], message="x")
+    begin_set(repository, "st", by="station", seed=seed)
+    moved, more = [sample("b", station="new", group="recorder")], [sample(f"b{n}", station="new") for n in range(5)]
+    for some in ([*moved, *more],) if at_once else (moved, more):
+        repository.extend(some, message="more", branch="st")
+    parts = {entry.part for entry in entries(repository, "st") if entry.station in ("first", "new")}
+    assert len(parts) == 1

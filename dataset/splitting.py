@@ -108,7 +108,9 @@ class DatasetSplitter:
 
 def checked_ratios(ratios: Mapping[str, float]) -> dict[str, float]:
     """The shares of train, val and test, in this order. Raises: InvalidInput: they are none."""
-    if set(ratios) != set(PARTS) or min(ratios.values()) <= 0 or abs(sum(ratios.values()) - 1) > 1e-6:
+    shares = list(ratios.values())
+    # Asked so that NaN, which compares with nothing, is no share.
+    if set(ratios) != set(PARTS) or not (all(share > 0 for share in shares) and abs(sum(shares) - 1) <= 1e-6):
         raise InvalidInput(
             f"the split ratios {dict(ratios)} need train, val and test, each above 0, together 1",
             hint="For example train 0.72, val 0.13, test 0.15.",

@@ -57,7 +57,7 @@ def collect(
     Raises: Refused: a ref leads to something that cannot be read: mend that first, so that nothing is taken for
         garbage that is only out of sight. Unavailable: a store, or whoever tells what is needed.
     """
-    if grace_s < 0:
+    if not grace_s >= 0:  # NaN compares with nothing: every blob would be old
         raise InvalidInput(f"a grace period of {grace_s} s is none", hint="Give 0 or more seconds.")
     needed = list(needed)
     reached = _reach(blobs, refs, needed)

@@ -19,7 +19,7 @@ from dataset.keeping.collecting import CollectReport, collect
 from dataset.lines.staging import Stage
 from dataset.versions import DatasetRepository
 from ecosight.clock import SystemClock
-from ecosight.errors import Refused
+from ecosight.errors import InvalidInput, Refused
 from ecosight.progress import NullProgress
 
 DAY_S = 86_400.0
@@ -69,6 +69,14 @@ def test_only_what_nothing_reaches_goes(repository: DatasetRepository, tmp_path:
     assert not repository.blobs.has(id_of("n"))
     assert_whole(repository)
     assert [row.ref.version for row in repository.log()] == [2, 1]
+
+
+def test_a_grace_period_that_is_no_number_makes_nothing_old(repository: DatasetRepository) -> None:
+    repository.branches.delete("night")
+    before = set(repository.blobs.digests())
+    with pytest.raises(InvalidInput, match="grace period of nan s is none"):
+        sweep(repository, grace_s=float("nan"))
+    assert set(repository.blobs.digests()) == before
 
 
 def test_the_memory_of_a_status_keeps_nothing(repository: DatasetRepository, tmp_path: Path) -> None:

@@ -168,7 +168,7 @@ def test_ratios_are_read_as_people_write_them(text: str) -> None:
     assert parse_ratios(text) == pytest.approx({"train": 0.7, "val": 0.2, "test": 0.1})
 
 
-@pytest.mark.parametrize("text", ["", "0.7,0.3", "a,b,c", "0.7,0.2,0.2", "train=1,dev=0,test=0", "80,20,0"])
+@pytest.mark.parametrize("text", ["", "0.7,0.3", "a,b,c", "0.7,0.2,0.2", "train=1,dev=0,test=0", "80,20,0", "nan,1,1"])
 def test_ratios_that_are_none_are_refused(text: str) -> None:
     with pytest.raises(InvalidInput):
         parse_ratios(text)

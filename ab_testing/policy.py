@@ -13,9 +13,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from ecosight.config import Config
 from ecosight.errors import InvalidInput
+from ecosight.rollouts import BUCKETS
 from ecosight.state.columns import to_json
 
 __all__ = ["Policy"]
+
+LEAST_PERCENT = 100 / BUCKETS
+"""One bucket: with less no key would ever fall on the candidates."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,13 +144,22 @@ def _reader() -> TypeAdapter[Any]:
 
 
 def _faults(policy: Policy) -> Iterator[str]:
-    if not policy.steps or any(not 0 < step <= 100 for step in policy.steps):
-        yield f"steps are percents above 0 up to 100, not {list(policy.steps)}"
+    if not policy.steps or any(not LEAST_PERCENT <= step <= 100 for step in policy.steps):
+        yield f"steps are percents from {LEAST_PERCENT} to 100, not {list(policy.steps)}"
     elif list(policy.steps) != sorted(set(policy.steps)):
         yield f"steps must rise, not {list(policy.steps)}"
     for name in ("alpha_promote", "alpha_rollback", "accuracy_margin", "visible_loss"):
         if not 0 < getattr(policy, name) < 1:
             yield f"{name} lies between 0 and 1, not {getattr(policy, name)}"
+    for name in ("error_rate_threshold", "performance_threshold"):
+        if not 0 <= getattr(policy, name) <= 1:
+            yield f"{name} is a share from 0 to 1, not {getattr(policy, name)}"
+    for name in ("crash_window_s", "no_data_s", "max_duration_s", "memory_mb_per_min"):
+        if (value := getattr(policy, name)) is not None and value <= 0:
+            yield f"{name} is above 0, not {value}"
+    for name in ("crash_limit", "rollback_parts"):
+        if getattr(policy, name) < 1:
+            yield f"{name} is at least 1, not {getattr(policy, name)}"
     for name in (
         "min_step_s",
         "reference_max_s",
@@ -155,11 +168,16 @@ def _faults(policy: Policy) -> Iterator[str]:
         "min_units",
         "reference_requests",
         "error_margin",
+        "rate_ratio",
+        "latency_ratio",
+        "min_bad",
+        "memory_after_min",
+        "max_exposed_keys",
+        "max_bad_answers",
+        "seed",
     ):
-        if getattr(policy, name) < 0:
+        if (value := getattr(policy, name)) is not None and value < 0:
             yield f"{name} cannot be negative"
-    if policy.rollback_parts < 1:
-        yield f"rollback_parts is at least 1, not {policy.rollback_parts}"
     if policy.rollback_ramp not in ("immediate", "canary", "gradual"):
         yield f"rollback_ramp is immediate, canary or gradual, not {policy.rollback_ramp!r}"
     if policy.accuracy not in ("required", "if-labelled", "ignored"):

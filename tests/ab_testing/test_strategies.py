@@ -182,6 +182,14 @@ def test_a_decision_replays_to_the_same_verdict_and_not_from_other_evidence() ->
         ({"min_step_s": float("nan")}, "min_step_s"),
         ({"auto_promote": "no"}, "auto_promote"),
         ({"accuracy": "perhaps"}, "accuracy"),
+        ({"performance_threshold": 95}, "performance_threshold is a share"),
+        ({"error_rate_threshold": 5}, "error_rate_threshold is a share"),
+        ({"crash_limit": 0}, "crash_limit is at least 1"),
+        ({"no_data_s": 0}, "no_data_s is above 0"),
+        ({"max_duration_s": 0}, "max_duration_s is above 0"),
+        ({"max_exposed_keys": -5}, "max_exposed_keys cannot be negative"),
+        ({"min_bad": -1}, "min_bad cannot be negative"),
+        ({"steps": [0.005, 100]}, "from 0.01 to 100"),
     ],
 )
 def test_a_policy_that_cannot_be_followed_says_why(policy: dict[str, Any], said: str) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from ab_testing.latching import require_unlatched
 from ab_testing.policy import Policy
+from ab_testing.possible import require_possible
 from ab_testing.strategies import load_strategy
 from ecosight.config import Config
 from ecosight.errors import Conflict, NoModel, NotFound
@@ -73,7 +74,7 @@ class Drafts:
         load_strategy(strategy)
         settled = Policy.from_config(self.config, **{**(policy or {}), "strategy": strategy})
         now = self.clock.now()
-        return Rollout(
+        drawn_up = Rollout(
             id=new_id("rollout"),
             strategy=strategy,
             policy=settled.as_dict(),
@@ -84,6 +85,8 @@ class Drafts:
             started_at=now,
             stage_since=now,
         )
+        require_possible(drawn_up)
+        return drawn_up
 
     def of_way_back(self, *, actor: str, why: str) -> Rollout:
         """The row of a rollout that takes the champion itself back. Raises: NotFound: there was no champion before."""

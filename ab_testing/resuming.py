@@ -13,6 +13,7 @@ from typing import Any
 from ab_testing.budgets import BUDGETS, spendings
 from ab_testing.evidence import Evidence
 from ab_testing.policy import Policy
+from ab_testing.possible import require_pauses
 from ecosight.errors import Refused
 from ecosight.rollouts import Rollout
 
@@ -39,6 +40,8 @@ def resumed(
             hint=f"These may: {', '.join(MAY_CHANGE)}. Or abort it, and start another.",
         )
     policy = Policy.from_dict({**rollout.policy, **differences})
+    if "pause_at" in differences:
+        require_pauses(rollout.strategy, policy)
     if rollout.paused_for == "agreement":  # a person agrees by going on, and is not asked again
         policy = replace(policy, pause_at=tuple(step for step in policy.pause_at if step != rollout.stage + 1))
     if rollout.paused_for == "budget" and evidence is not None:

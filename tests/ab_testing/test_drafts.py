@@ -8,7 +8,7 @@ import pytest
 from rollout_kit import NEW
 from rollout_world import RolloutWorld
 
-from ecosight.errors import Conflict, NoModel, Refused
+from ecosight.errors import Conflict, InvalidInput, NoModel, Refused
 
 
 def taken_back(site: RolloutWorld) -> str:
@@ -52,3 +52,30 @@ def test_a_draft_raises_what_a_start_would_and_changes_nothing(site: RolloutWorl
     for ask in (site.service.draft, site.service.start):
         with pytest.raises(NoModel):
             ask(**asked)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "policy", "said"),
+    [
+        ("canary", {"steps": [10, 50, 100], "pause_at": [50]}, "steps 1 to 3"),
+        ("blue-green", {"pause_at": [2]}, "steps 1 to 1"),
+        ("blue-green", {"accuracy": "required"}, "at no step does the champion answer beside"),
+        ("canary", {"steps": [100], "accuracy": "required"}, "at no step does the champion answer beside"),
+        ("canary", {"steps": [0.01, 100]}, "no key falls on candidate, candidate-2"),
+    ],
+)
+def test_a_policy_that_could_never_be_met_is_refused_at_the_start(
+    site: RolloutWorld, strategy: str, policy: dict[str, Any], said: str
+) -> None:
+    for ask in (site.service.draft, site.service.start):
+        with pytest.raises(InvalidInput, match=said):
+            ask(candidate=["2", "2"] if "key" in said else "2", strategy=strategy, policy=policy, actor="ann")
+    assert site.rollouts.list() == []
+
+
+def test_a_pause_before_a_step_that_there_is_not_is_refused_on_the_way_too(site: RolloutWorld) -> None:
+    site.service.start(candidate="2", policy={"steps": [10, 100]}, actor="ann")
+    site.service.pause(actor="ann")
+    with pytest.raises(InvalidInput, match="steps 1 to 2"):
+        site.service.resume(actor="ann", policy={"pause_at": [100]})
+    assert site.service.resume(actor="ann", policy={"pause_at": [2]}).policy["pause_at"] == [2]

@@ -89,11 +89,15 @@ class Drafts:
         return drawn_up
 
     def of_way_back(self, *, actor: str, why: str) -> Rollout:
-        """The row of a rollout that takes the champion itself back. Raises: NotFound: there was no champion before."""
+        """The row of a rollout that takes the champion itself back.
+
+        Raises: NotFound: there was no champion before. Refused: the one before was taken back, and nobody unlatched it.
+        """
         champion, previous = self.registry.alias("champion"), self.registry.alias("previous")
         if champion is None or previous is None or previous.digest == champion.digest:
             raise NotFound("there is no earlier champion to go back to", hint="The alias `previous` names it.")
         now = self.clock.now()
+        require_unlatched(previous, self.incidents.of(previous.digest), now, automatic=False)
         return Rollout(
             id=new_id("rollout"),
             strategy="fixed",

@@ -90,6 +90,10 @@ class RolloutService:
         self._wishes.note(rollout, "start", actor, f"{strategy} of {models} against {rollout.champion}")
         return rollout
 
+    def draft_way_back(self, *, actor: str, why: str = "") -> Rollout:
+        """The rollout by which ``roll_back`` would take the champion itself back; changes nothing."""
+        return self._drafts.of_way_back(actor=actor, why=why)
+
     def pause(self, rollout_id: str | None = None, *, actor: str, why: str = "") -> Rollout:
         """Keep the weights as they are; triggers still take a bad candidate back."""
         return self._wishes.wish(rollout_id, "pause", ("preparing", "running"), "paused", actor, why)
@@ -144,7 +148,7 @@ class RolloutService:
         Args:
             by_degrees: as its policy says (``rollback_ramp``), else in equal parts, instead of at once.
         Raises: NotFound: there is no model to go back to. Refused: by degrees, where no candidate answers beside the
-            champion.
+            champion; or the champion before was taken back itself, and nobody unlatched it.
         """
         rollout = self._rollouts.active()
         if by_degrees and (rollout is None or rollout.state == "promoting"):
@@ -222,7 +226,7 @@ class RolloutService:
         return ramp_of(policy, percent, mode=mode).as_dict() if percent else {}
 
     def _back_to_previous(self, actor: str, why: str) -> Rollout:
-        rollout = self._drafts.of_way_back(actor=actor, why=why)
+        rollout = self.draft_way_back(actor=actor, why=why)
         self._rollouts.add(rollout)
         self._wishes.note(rollout, "roll_back", actor, why)
         return rollout

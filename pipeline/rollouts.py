@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ecosight.errors import Conflict, InvalidInput, NotFound, Refused, Unfinished
+from ecosight.errors import Conflict, InvalidInput, Refused, Unfinished
 
 if TYPE_CHECKING:
     from pipeline.wiring import Workbench
@@ -216,7 +216,5 @@ def _would_take_back(bench: Workbench, *, by_degrees: bool) -> dict[str, Any]:
             "taken_back": [str_of(model) for model in told["candidates"].values()],
             "restored": str_of(told["champion"]),
         }
-    champion, previous = bench.registry.champion(), bench.registry.alias("previous")
-    if champion is None or previous is None or previous.digest == champion.digest:
-        raise NotFound("there is no earlier champion to go back to", hint="The alias `previous` names it.")
-    return {"rollout": None, "taken_back": [str(champion)], "restored": str(previous)}
+    draft = bench.rollout_service.draft_way_back(actor="")
+    return {"rollout": None, "taken_back": list(map(str, draft.candidates.values())), "restored": str(draft.champion)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from rollout_kit import NEW
+from rollout_kit import NEW, OLD
 from rollout_world import RolloutWorld
 
 from ecosight.errors import Conflict, InvalidInput, NoModel, Refused
@@ -79,3 +79,20 @@ def test_a_pause_before_a_step_that_there_is_not_is_refused_on_the_way_too(site:
     with pytest.raises(InvalidInput, match="steps 1 to 2"):
         site.service.resume(actor="ann", policy={"pause_at": [100]})
     assert site.service.resume(actor="ann", policy={"pause_at": [2]}).policy["pause_at"] == [2]
+
+
+def test_nobody_goes_back_to_a_model_that_was_taken_back_itself(site: RolloutWorld) -> None:
+    site.service.start(candidate="2", actor="ann")
+    site.service.promote(actor="ann")
+    site.seconds(5, until=site.is_in("promoted"))
+    site.service.roll_back(actor="ann", why="wrong labels")
+    site.seconds(5, until=site.is_in("rolled_back"))
+    (incident,) = site.incidents.list()
+    assert (site.aliases.named["champion"], site.aliases.named["previous"]) == (OLD, NEW)
+    for ask in (site.service.roll_back, site.service.draft_way_back):
+        with pytest.raises(Refused, match=incident.id):
+            ask(actor="bob", why="it is still bad")
+    site.seconds(2)
+    assert site.aliases.named["champion"] == OLD
+    site.incidents.unlatch(incident.id, by="ann")
+    assert site.service.roll_back(actor="bob").champion == NEW

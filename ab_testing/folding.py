@@ -37,7 +37,7 @@ class EvidenceFold:
         self._ids: set[str] = set()
         self._weights: dict[int, dict[str, int]] = {}
         self._truths: dict[str, str] = {}
-        self._unlabelled: dict[str, list[Exposure]] = {}
+        self._awaiting: dict[str, list[Exposure]] = {}
         self._pairs: dict[str, dict[str, str]] = {}
         self._shadowed: dict[str, tuple[str, str, str]] = {}
         self._slow_above = rollout.threshold_ms
@@ -61,12 +61,12 @@ class EvidenceFold:
                 self._add_answer(exposure)
 
     def add_truths(self, truths: Iterable[tuple[str, str]]) -> None:
-        """(prediction id, truth); what is told again counts once."""
+        """(prediction id, truth); what is told again counts once, and a truth that was corrected replaces the first."""
         for prediction_id, truth in truths:
             if self._truths.get(prediction_id) == truth:
                 continue
             self._truths[prediction_id] = truth
-            for exposure in self._unlabelled.pop(prediction_id, ()):
+            for exposure in self._awaiting.get(prediction_id, ()):
                 self._label(exposure, truth)
 
     def set_routings(self, routings: Sequence[Routing]) -> None:
@@ -127,10 +127,13 @@ class EvidenceFold:
                 arm.reference[bucket] += 1
             note_first(arm.answered, key, stage)
             self._answers.setdefault(exposure.intended, []).append((key, stage, exposure.latency_ms))
+        self._await_truth(exposure)
+
+    def _await_truth(self, exposure: Exposure) -> None:
+        """It may be known already, come later, or be corrected later."""
+        self._awaiting.setdefault(exposure.prediction_id, []).append(exposure)
         truth = self._truths.get(exposure.prediction_id)
-        if truth is None:
-            self._unlabelled.setdefault(exposure.prediction_id, []).append(exposure)
-        else:
+        if truth is not None:
             self._label(exposure, truth)
 
     def _label(self, exposure: Exposure, truth: str) -> None:
@@ -139,8 +142,7 @@ class EvidenceFold:
             return
         arm = self._arm(exposure.intended)
         note_first(arm.labelled, exposure.key, exposure.stage)
-        if exposure.label != truth:
-            note_first(arm.wrong, exposure.key, exposure.stage)
+        arm.judge(exposure.key, exposure.id, exposure.stage, wrong=exposure.label != truth)
 
     def _add_shadow(self, exposure: Exposure) -> None:
         arm = self._arm(exposure.intended)
@@ -154,10 +156,8 @@ class EvidenceFold:
         arm.latency[bucket_of(exposure.latency_ms)] += 1
         arm.last_at = max(arm.last_at or exposure.at, exposure.at)
         self._pairs.setdefault(exposure.intended, {})[exposure.id] = ""
-        truth = self._truths.get(exposure.prediction_id)
-        self._shadowed[exposure.id] = (exposure.label, exposure.champion_label, truth or "")
-        if truth is None:
-            self._unlabelled.setdefault(exposure.prediction_id, []).append(exposure)
+        self._shadowed[exposure.id] = (exposure.label, exposure.champion_label, "")
+        self._await_truth(exposure)
 
     def _find_slow(self) -> None:
         """Answers above the threshold, once it is frozen; those of before are looked at again then."""

@@ -11,7 +11,8 @@ __all__ = ["ArmSightings", "note_first"]
 
 @dataclass(slots=True)
 class ArmSightings:
-    """Maps from keys to stages; ``latency`` and ``reference`` count by bucket, ``recent`` holds (moment, failed)."""
+    """Maps from keys to stages; ``latency`` and ``reference`` count by bucket, ``recent`` holds (moment, failed).
+    ``wrong`` follows from ``wrong_answers``: of each key, the stages of its answers that are wrong as far as is known."""
 
     met: dict[str, int] = field(default_factory=dict)
     failed: dict[str, int] = field(default_factory=dict)
@@ -19,6 +20,7 @@ class ArmSightings:
     slow: dict[str, int] = field(default_factory=dict)
     labelled: dict[str, int] = field(default_factory=dict)
     wrong: dict[str, int] = field(default_factory=dict)
+    wrong_answers: dict[str, dict[str, int]] = field(default_factory=dict)
     label: dict[str, str] = field(default_factory=dict)
     stage_keys: dict[int, set[str]] = field(default_factory=dict)
     stage_failed: dict[int, set[str]] = field(default_factory=dict)
@@ -28,6 +30,17 @@ class ArmSightings:
     requests: int = 0
     non_finite: int = 0
     last_at: datetime | None = None
+
+    def judge(self, key: str, answer: str, stage: int, *, wrong: bool) -> None:
+        """An answer of a key is wrong, or right; what was said of it before does not count any more."""
+        if wrong:
+            self.wrong_answers.setdefault(key, {})[answer] = stage
+        elif key in self.wrong_answers:
+            self.wrong_answers[key].pop(answer, None)
+        if left := self.wrong_answers.get(key):
+            self.wrong[key] = min(left.values())
+        else:
+            self.wrong.pop(key, None)
 
 
 def note_first(stages: dict[str, int], key: str, stage: int) -> None:

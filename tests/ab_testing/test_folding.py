@@ -86,6 +86,24 @@ def test_truths_count_whether_they_come_before_the_answer_or_after() -> None:
     assert (late.labelled.candidate_units, late.labelled.candidate_bad) == (3, 2)
 
 
+@pytest.mark.parametrize("corrected", ["dog_bark", "gun_shot"])
+def test_a_truth_that_is_corrected_later_counts_as_for_a_leader_that_never_knew_the_first(corrected: str) -> None:
+    """Key a has two wrong answers at first, at stages 1 and 2; a shadow's truth is corrected as well."""
+    rows = [an_exposure(1, key="a"), an_exposure(2, key="a", stage=2), an_exposure(3, key="b")]
+    rows.append(an_exposure(4, id="pred_4~candidate", label="gun_shot", champion_label="dog_bark", counted=False))
+    first = [("pred_1", "siren"), ("pred_2", "siren"), ("pred_3", "dog_bark"), ("pred_4", "siren")]
+    fold = EvidenceFold(a_rollout())
+    fold.set_routings(ROUTINGS)
+    fold.add(rows)
+    known = dict(first)
+    fold.add_truths(first)
+    for prediction_id in known:
+        fold.add_truths([(prediction_id, corrected)])
+        known[prediction_id] = corrected
+        led_on = fold.snapshot(BEGAN + timedelta(seconds=60), [], epoch=2)
+        assert led_on == evidence(rows, truths=list(known.items()))
+
+
 def test_overrides_are_no_evidence() -> None:
     assert candidate([an_exposure(1, counted=False)]).errors.candidate_units == 0
 

@@ -71,5 +71,7 @@ class Between:
         rollout = self._rollouts.get(current.rollout_id)
         if rollout is None or current.arms[0].model != champion:  # the alias moved on by other hands
             return True
-        window_s = Policy.from_dict(rollout.policy).rollback_window_s if rollout.state == "promoted" else 0.0
+        if rollout.state != "promoted":
+            return True
+        window_s = Policy.from_dict(rollout.policy).rollback_window_s
         return (self._clock.now() - current.made_at).total_seconds() >= window_s

@@ -131,6 +131,9 @@ class RolloutController:
     # -- under way ----------------------------------------------------------------------------------
 
     def _watch(self, rollout: Rollout, fence: Fence) -> None:
+        now = self._clock.now()
+        if rollout.stage_since is not None and rollout.stage_since > now:  # a clock was set back: nobody waits for it
+            rollout = self._save(rollout, fence, stage_since=now)
         routing = self._follow(rollout, fence)
         servers = self._servers.live(self._clock.now())
         evidence = self._watching(rollout).evidence(rollout, routing, servers)
@@ -158,7 +161,7 @@ class RolloutController:
         policy = Policy.from_dict(rollout.policy)
         reference = self._watching(rollout).fold.reference_histogram()
         enough = reference.count >= policy.reference_requests
-        waited_s = (self._clock.now() - rollout.started_at).total_seconds()
+        waited_s = (self._clock.now() - rollout.began_at).total_seconds()
         if not enough and waited_s < policy.reference_max_s and _measures_control(routing):
             return
         threshold_ms = freeze_threshold_ms(reference, min_reference=1) if enough and reference.count else None

@@ -86,12 +86,14 @@ class EvidenceFold:
         self._by_stage.clear()
         self._memory.add(now, servers)
         since = self.rollout.stage_since or self.rollout.started_at
+        if self._seen_at is not None:  # a clock that was set back must not hide for an hour that nobody asks any more
+            self._seen_at = min(self._seen_at, now)
         return Evidence(
             rollout_id=self.rollout.id,
             epoch=epoch,
             stage=self.rollout.stage,
             stage_age_s=(now - since).total_seconds(),
-            age_s=(now - self.rollout.started_at).total_seconds(),
+            age_s=(now - self.rollout.began_at).total_seconds(),
             threshold_ms=self.rollout.threshold_ms,
             assigned=self._assigned(),
             candidates=tuple(self._candidate(name, now, servers) for name in self.rollout.candidates),
@@ -185,7 +187,7 @@ class EvidenceFold:
 
     def _candidate(self, name: str, now: datetime, servers: Sequence[ServerReport]) -> CandidateEvidence:
         arm, control = self._arm(name), self._arm(CONTROL)
-        while arm.recent and (now - arm.recent[0][0]).total_seconds() > RECENT_S:
+        while arm.recent and not _is_recent(arm.recent[0][0], now):
             arm.recent.popleft()
         both = (CHAMPION, CONTROL)
         figures = [server.arms[name] for server in servers if name in server.arms]
@@ -211,7 +213,7 @@ class EvidenceFold:
             control_requests=sum(self._arm(each).requests for each in both),
             recent_requests=len(arm.recent),
             recent_faults=sum(bad for _, bad in arm.recent),
-            crashes_s_ago=tuple(sorted(max(0.0, (now - at).total_seconds()) for at in crashes)),
+            crashes_s_ago=tuple(sorted(abs((now - at).total_seconds()) for at in crashes)),
             non_finite=max(arm.non_finite, sum(int(each.get("non_finite", 0)) for each in figures)),
             load_failures=tuple(str(each.get("error", "")) for each in figures if each.get("state") == "failed"),
             memory=memory,
@@ -284,6 +286,11 @@ class EvidenceFold:
 def _answers_alone(name: str, weights: Mapping[str, int]) -> bool:
     """Whether an arm has clients and nobody answers beside it that it could be compared with."""
     return weights.get(name, 0) > 0 and not any(weights.get(each, 0) for each in (CHAMPION, CONTROL))
+
+
+def _is_recent(at: datetime, now: datetime) -> bool:
+    """Of the last minute; what lies further ahead than that was noted before a clock was set back."""
+    return abs((now - at).total_seconds()) <= RECENT_S
 
 
 def _histogram(counts: Counter[int]) -> LatencyHistogram:

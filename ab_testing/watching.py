@@ -47,7 +47,7 @@ class Watch:
     def is_news(self, rollout: Rollout, verdict: Verdict) -> bool:
         """Whether a verdict is to be recorded: holding on for the same reason is, once a minute."""
         now, said = self._clock.now(), (rollout.state, verdict.action, verdict.reason)
-        lately = self._said_at is not None and (now - self._said_at).total_seconds() < RECORD_EVERY_S
+        lately = self._said_at is not None and abs((now - self._said_at).total_seconds()) < RECORD_EVERY_S
         if verdict.action == "hold" and said == self._said and lately:
             return False
         self._said, self._said_at = said, now

@@ -181,6 +181,11 @@ class Rollout:
     def finished(self) -> bool:
         return self.state in ("promoted", "rolled_back", "aborted")
 
+    @property
+    def began_at(self) -> datetime:
+        """``started_at``; where a clock was set back since, the first moment by the clock as it is now."""
+        return min(self.started_at, self.stage_since or self.started_at)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:

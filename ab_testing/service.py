@@ -90,13 +90,12 @@ class RolloutService:
         self._wishes.note(rollout, "start", actor, f"{strategy} of {models} against {rollout.champion}")
         return rollout
 
-    def draft_way_back(self, *, actor: str, why: str = "") -> Rollout:
-        """The rollout by which ``roll_back`` would take the champion itself back; changes nothing."""
-        return self._drafts.of_way_back(actor=actor, why=why)
+    # Each of these raises in a dry run what it would raise, changes nothing, and returns the row as it would be.
 
-    def pause(self, rollout_id: str | None = None, *, actor: str, why: str = "") -> Rollout:
+    def pause(self, rollout_id: str | None = None, *, actor: str, why: str = "", dry_run: bool = False) -> Rollout:
         """Keep the weights as they are; triggers still take a bad candidate back."""
-        return self._wishes.wish(rollout_id, "pause", ("preparing", "running"), "paused", actor, why)
+        allowed: tuple[RolloutState, ...] = ("preparing", "running")
+        return self._wishes.wish(rollout_id, "pause", allowed, "paused", actor, why, dry_run=dry_run)
 
     def resume(
         self,
@@ -105,6 +104,7 @@ class RolloutService:
         actor: str,
         why: str = "",
         policy: Mapping[str, Any] | None = None,
+        dry_run: bool = False,
     ) -> Rollout:
         """Go on after a pause; the stage's minimum time counts from now.
 
@@ -119,9 +119,9 @@ class RolloutService:
         rollout = self._wishes.one(rollout_id)
         differences = ", ".join(f"{name}={value}" for name, value in (policy or {}).items())
         said = "; ".join(part for part in (why, differences) if part)
-        return self._wishes.wish(rollout.id, "resume", ("paused",), "running", actor, said, changes)
+        return self._wishes.wish(rollout.id, "resume", ("paused",), "running", actor, said, changes, dry_run=dry_run)
 
-    def promote(self, rollout_id: str | None = None, *, actor: str, why: str = "") -> Rollout:
+    def promote(self, rollout_id: str | None = None, *, actor: str, why: str = "", dry_run: bool = False) -> Rollout:
         """Let the candidate in now, whatever the evidence says; the actor answers for it.
 
         Raises: Refused: there are several candidates, so it is not clear which.
@@ -129,18 +129,22 @@ class RolloutService:
         rollout = self._wishes.one(rollout_id)
         if len(rollout.candidates) > 1:
             raise Refused("this rollout has several candidates", hint="Abort it, and roll out the one you want.")
-        return self._wishes.wish(rollout.id, "promote", ("preparing", "running", "paused"), "promoting", actor, why)
+        allowed: tuple[RolloutState, ...] = ("preparing", "running", "paused")
+        return self._wishes.wish(rollout.id, "promote", allowed, "promoting", actor, why, dry_run=dry_run)
 
-    def abort(self, rollout_id: str | None = None, *, actor: str, why: str = "") -> Rollout:
+    def abort(self, rollout_id: str | None = None, *, actor: str, why: str = "", dry_run: bool = False) -> Rollout:
         """End it without a verdict about the candidate: the champion answers everything at once."""
         allowed: tuple[RolloutState, ...] = ("preparing", "running", "paused")
         outcome = f"aborted by {actor}" + (f": {why}" if why else "")
         ended = {"finished_at": self._clock.now(), "outcome": outcome}
-        rollout = self._wishes.wish(rollout_id, "abort", allowed, "aborted", actor, why, lambda _: ended)
-        self._wishes.take_traffic_back(rollout, actor, outcome)
+        rollout = self._wishes.wish(
+            rollout_id, "abort", allowed, "aborted", actor, why, lambda _: ended, dry_run=dry_run
+        )
+        if not dry_run:
+            self._wishes.take_traffic_back(rollout, actor, outcome)
         return rollout
 
-    def roll_back(self, *, actor: str, why: str = "", by_degrees: bool = False) -> Rollout:
+    def roll_back(self, *, actor: str, why: str = "", by_degrees: bool = False, dry_run: bool = False) -> Rollout:
         """Take the candidate back with an incident; with no rollout under way, the champion itself, for the one before.
 
         One that goes back by degrees already goes back at once when it is asked for again.
@@ -157,7 +161,7 @@ class RolloutService:
                 hint="Leave --gradual out: the way back is then taken at once.",
             )
         if rollout is None:
-            return self._back_to_previous(actor, why)
+            return self._back_to_previous(actor, why, dry_run=dry_run)
         if rollout.state == "rolling_back" and (by_degrees or not rollout.way_back):
             return rollout
         allowed: tuple[RolloutState, ...] = ("preparing", "running", "paused")
@@ -172,8 +176,9 @@ class RolloutService:
             actor,
             why,
             lambda row: {"outcome": outcome, "way_back": self._way_back(row) if by_degrees else {}},
+            dry_run=dry_run,
         )
-        if not rollout.way_back:
+        if not rollout.way_back and not dry_run:
             self._wishes.take_traffic_back(rollout, actor, f"taken back: {why}" if why else "taken back")
         return rollout
 
@@ -225,8 +230,10 @@ class RolloutService:
         mode = "gradual" if policy.rollback_ramp == "immediate" else policy.rollback_ramp
         return ramp_of(policy, percent, mode=mode).as_dict() if percent else {}
 
-    def _back_to_previous(self, actor: str, why: str) -> Rollout:
-        rollout = self.draft_way_back(actor=actor, why=why)
+    def _back_to_previous(self, actor: str, why: str, *, dry_run: bool) -> Rollout:
+        rollout = self._drafts.of_way_back(actor=actor, why=why)
+        if dry_run:
+            return rollout
         self._rollouts.add(rollout)
         self._wishes.note(rollout, "roll_back", actor, why)
         return rollout

@@ -40,10 +40,12 @@ class Wishes:
         actor: str,
         why: str,
         changes: Changes = lambda _: {},
+        *,
+        dry_run: bool = False,
     ) -> Rollout:
         """Bring the row to a state, if it is in one of those that allow it, and note who wished so.
 
-        Returns: the row as it is then. Raises: NotFound; Conflict: not in this state; what ``changes`` raises.
+        Returns: the row as it is then, or would be. Raises: NotFound; Conflict: not in this state; what ``changes`` raises.
         """
         for _ in range(_TRIES):
             rollout = self.one(rollout_id)
@@ -55,6 +57,8 @@ class Wishes:
                     state=rollout.state,
                 )
             wanted = replace(rollout, **{"state": to, **changes(rollout)})
+            if dry_run:
+                return wanted
             try:
                 saved = self._rollouts.save(wanted, expected_revision=rollout.revision)
             except Conflict:  # the controller wrote in between: look again

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ecosight.errors import Conflict, InvalidInput, Refused, Unfinished
+from ecosight.errors import InvalidInput, Unfinished
 
 if TYPE_CHECKING:
     from pipeline.wiring import Workbench
@@ -108,14 +108,12 @@ def carry_out(
     Raises: NotFound: no such rollout. Conflict: not in its state.
     """
     service, records = bench.rollout_service, bench.rollout_records
+    more = {"policy": differences} if differences else {}
+    wished = getattr(service, wish)(rollout_id, actor=actor, why=why, dry_run=dry_run, **more)
     if dry_run:
-        rollout = records.overview(rollout_id)["rollout"]
-        if rollout["finished_at"] is not None:
-            raise Conflict(f"rollout {rollout['id']} is {rollout['state']}, so it cannot {wish}")
+        rollout = records.overview(wished.id)["rollout"]
     else:
-        more = {"policy": differences} if differences else {}
-        rollout = records.shown(getattr(service, wish)(rollout_id, actor=actor, why=why, **more))
-        rollout = _awaited(bench, rollout, wait_s)
+        rollout = _awaited(bench, records.shown(wished), wait_s)
     ended = dry_run or not wait_s or rollout["finished_at"] is not None
     return {"dry_run": dry_run, "rollout": rollout, "servers": len(records.servers()), "ended": ended}
 
@@ -205,16 +203,9 @@ def _awaited(bench: Workbench, rollout: dict[str, Any], wait_s: float) -> dict[s
 
 def _would_take_back(bench: Workbench, *, by_degrees: bool) -> dict[str, Any]:
     active = bench.rollouts.active()
-    if by_degrees and active is None:
-        raise Refused(
-            "no candidate answers beside the champion, so nothing goes back by degrees", hint="Leave --gradual out."
-        )
-    if active is not None:
-        told = bench.rollout_records.shown(active)
-        return {
-            "rollout": told,
-            "taken_back": [str_of(model) for model in told["candidates"].values()],
-            "restored": str_of(told["champion"]),
-        }
-    draft = bench.rollout_service.draft_way_back(actor="")
-    return {"rollout": None, "taken_back": list(map(str, draft.candidates.values())), "restored": str(draft.champion)}
+    would = bench.rollout_service.roll_back(actor="", by_degrees=by_degrees, dry_run=True)
+    return {
+        "rollout": bench.rollout_records.shown(active) if active is not None else None,
+        "taken_back": [str(model) for model in would.candidates.values()],
+        "restored": str(would.champion),
+    }

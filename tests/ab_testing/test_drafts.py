@@ -89,9 +89,9 @@ def test_nobody_goes_back_to_a_model_that_was_taken_back_itself(site: RolloutWor
     site.seconds(5, until=site.is_in("rolled_back"))
     (incident,) = site.incidents.list()
     assert (site.aliases.named["champion"], site.aliases.named["previous"]) == (OLD, NEW)
-    for ask in (site.service.roll_back, site.service.draft_way_back):
+    for dry_run in (True, False):
         with pytest.raises(Refused, match=incident.id):
-            ask(actor="bob", why="it is still bad")
+            site.service.roll_back(actor="bob", why="it is still bad", dry_run=dry_run)
     site.seconds(2)
     assert site.aliases.named["champion"] == OLD
     site.incidents.unlatch(incident.id, by="ann")

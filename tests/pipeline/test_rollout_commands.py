@@ -140,6 +140,28 @@ def test_a_dry_run_changes_nothing(project: Project) -> None:
     assert (would["taken_back"], would["restored"]) == (["birds/2"], "birds/1")
 
 
+def test_a_dry_run_says_what_the_wish_itself_would_say(project: Project) -> None:
+    def both_end(with_code: int, *wishes: str) -> None:
+        for wish in wishes:
+            for dry in (["--dry-run"], []):
+                project.run(*wish.split(), *dry, expect=with_code)
+
+    both_end(4, "rollout pause", "rollout resume", "rollout promote", "rollout abort")
+    both_end(8, "rollback --gradual")
+    project.run("rollout", "start", "-m", "3", "-m", "4")
+    both_end(8, "rollout promote")
+    both_end(5, "rollout resume")
+    project.run("rollout", "pause")
+    both_end(5, "rollout pause")
+    both_end(3, "rollout resume -p pause_at=[50]", "rollout resume -p unknown=1")
+    both_end(8, "rollout resume -p min_units=3")
+    project.run("rollout", "abort")
+    project.run("rollout", "start")
+    project.run("rollout", "promote")
+    both_end(5, "rollout pause", "rollout resume", "rollout promote", "rollout abort")
+    both_end(8, "rollback --gradual")
+
+
 def test_a_person_may_promote_whatever_the_evidence_says(project: Project) -> None:
     project.run("rollout", "start")
     told = project.json("rollout", "promote", "--why", "tested in the field", "--actor", "ann")

@@ -172,12 +172,31 @@ class ABTestManager:
         }
 
     def promote(self, why: str = "") -> Rollout:
-        """Let the treatment in."""
+        """Let the treatment in. Raises: Conflict: the rollout that is under way is not of the treatment."""
+        self._require_treatment()
         return self._service.promote(self._rollout_id, actor=getpass.getuser(), why=why or self.test.test_name)
 
     def rollback(self, why: str = "") -> Rollout:
-        """Take the treatment back."""
+        """Take the treatment back, also after it was promoted.
+
+        Raises: Conflict: it does not answer any more, so another model would be taken back.
+        """
+        self._require_treatment()
         return self._service.roll_back(actor=getpass.getuser(), why=why or self.test.test_name)
+
+    def _require_treatment(self) -> None:
+        """What a wish would meet is the rollout under way, or else the champion: it has to be the treatment."""
+        treatment = self._service.model(self.test.treatment_model)
+        newest = next(iter(self._service.list(1)), None)
+        if newest is not None and not newest.finished:
+            met = list(newest.candidates.values())
+        else:
+            met = [self._service.model(CHAMPION)]
+        if treatment.digest not in [model.digest for model in met]:
+            raise Conflict(
+                f"{treatment} does not answer any more; {', '.join(map(str, met))} would be met instead",
+                hint="`ecosight rollout status` shows how the test ended.",
+            )
 
     @cached_property
     def _service(self) -> RolloutService:

@@ -28,7 +28,7 @@ from ecosight.ports import Clock
 from ecosight.rollouts import CONTROL, Rollout, Routing, ServerReport
 from ecosight.state.exposures import Exposures
 from ecosight.state.leadership import Fence, Leadership
-from ecosight.state.rollouts import RolloutStore
+from ecosight.state.rollouts import RolloutStore, Unchanged
 from ecosight.state.routings import RoutingStore
 from ecosight.state.servers import Servers
 
@@ -149,7 +149,7 @@ class RolloutController:
         """The routing as the row wants it."""
         wanted = plan.planned(rollout, load_strategy(rollout.strategy))
         why = f"stage {rollout.stage}" if rollout.paused_for != "budget" else rollout.outcome
-        return self._steering.move(self._steering.current(), wanted, fence, why=why)
+        return self._steering.move(self._steering.current(), wanted, Unchanged(fence, rollout), why=why)
 
     def _prepare(self, rollout: Rollout, routing: Routing, servers: list[ServerReport], fence: Fence) -> None:
         """Wait until every server holds every arm, and until the control's latency of normal days is known."""

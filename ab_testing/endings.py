@@ -11,6 +11,7 @@ from ab_testing.strategies import load_strategy
 from ecosight.ports import Clock
 from ecosight.rollouts import Rollout
 from ecosight.state.leadership import Fence
+from ecosight.state.rollouts import Unchanged
 from ecosight.state.servers import Servers
 from ecosight.values import ModelRef
 
@@ -43,7 +44,7 @@ class Endings:
         if routing is None or routing.arms[0].model != model:
             why = f"{model} gets ready to lead"
             wanted = plan.planned(rollout, strategy) if plan.has_arms(routing, rollout) else plan.straight(rollout)
-            routing = self._steering.move(routing, wanted, fence, why=why)
+            routing = self._steering.move(routing, wanted, Unchanged(fence, rollout), why=why)
             servers = self._servers.live(self._clock.now())
             if any(server.loaded.get(model.digest) == "failed" for server in servers):
                 why = f"{model} cannot be loaded as champion"
@@ -51,7 +52,9 @@ class Endings:
                 return
             if not servers or not all(server.loaded.get(model.digest) == "ready" for server in servers):
                 return
-        self._steering.move(routing, plan.after_promotion(rollout), fence, why=f"{model} is promoted")
+        self._steering.move(
+            routing, plan.after_promotion(rollout), Unchanged(fence, rollout), why=f"{model} is promoted"
+        )
         self._point_aliases(model, f"rollout {rollout.id}: {rollout.outcome or 'promoted by hand'}")
         outcome = rollout.outcome or f"{model} was promoted"
         self._steering.save(rollout, fence, state="promoted", finished_at=self._clock.now(), outcome=outcome)
@@ -60,7 +63,7 @@ class Endings:
         """The traffic first, at once or by degrees; then the alias; then what takes time."""
         if not rollout.way_back:
             why = rollout.outcome or "taken back"
-            self._steering.move(self._steering.current(), plan.after_abort(rollout), fence, why=why)
+            self._steering.move(self._steering.current(), plan.after_abort(rollout), Unchanged(fence, rollout), why=why)
         self._point_aliases(rollout.champion, f"rollout {rollout.id} was taken back: {rollout.outcome}")
         if self._roll_back(rollout):
             self._steering.save(rollout, fence, state="rolled_back", finished_at=self._clock.now())

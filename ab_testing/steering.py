@@ -15,7 +15,7 @@ from ecosight.ports import Clock
 from ecosight.rollouts import Decision, Rollout, Routing
 from ecosight.state.documents import plain
 from ecosight.state.leadership import Fence
-from ecosight.state.rollouts import RolloutStore
+from ecosight.state.rollouts import RolloutStore, Unchanged
 from ecosight.state.routings import RoutingStore
 
 __all__ = ["ACTOR", "Steering"]
@@ -33,8 +33,8 @@ class Steering:
         """The newest routing."""
         return self._routings.current()
 
-    def move(self, current: Routing | None, wanted: plan.Plan, fence: Fence, *, why: str) -> Routing:
-        """The routing that says what the plan wants. Raises: Conflict: another wrote an epoch, or leads."""
+    def move(self, current: Routing | None, wanted: plan.Plan, fence: Fence | Unchanged, *, why: str) -> Routing:
+        """The routing that says what the plan wants. Raises: Conflict: another wrote an epoch or the row, or leads."""
         if current is not None and plan.is_in_force(wanted, current):
             return current
         routing = plan.next_routing(current, wanted, at=self._clock.now(), actor=ACTOR, why=why)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import RowMapping, select, update
+from sqlalchemy import Connection, RowMapping, select, update
 
 from ecosight.errors import Conflict, NotFound
 from ecosight.ports import Fence
@@ -15,7 +15,26 @@ from ecosight.state.database import Database, insert_or_ignore
 from ecosight.state.documents import plain, rollout_from
 from ecosight.state.schema import decisions, rollouts
 
-__all__ = ["RolloutStore"]
+__all__ = ["RolloutStore", "Unchanged"]
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """The right to write what was decided from a rollout's row: as long as one leads, and nobody wrote the row since."""
+
+    fence: Fence
+    rollout: Rollout
+
+    @property
+    def number(self) -> int:
+        return self.fence.number
+
+    def check(self, connection: Connection) -> None:
+        """Called inside the transaction that writes. Raises: Conflict: another leads, or the row was changed."""
+        self.fence.check(connection)
+        revision = select(rollouts.c.revision).where(rollouts.c.id == self.rollout.id)
+        if connection.execute(revision).scalar() != self.rollout.revision:
+            raise Conflict(f"rollout {self.rollout.id} was changed by another", hint="Look at it again.")
 
 
 class RolloutStore:

@@ -12,7 +12,7 @@ __all__ = ["ArmSightings", "note_first"]
 @dataclass(slots=True)
 class ArmSightings:
     """Maps from keys to stages; ``latency`` and ``reference`` count by bucket, ``recent`` holds (moment, failed).
-    ``wrong`` follows from ``wrong_answers``: of each key, the stages of its answers that are wrong as far as is known."""
+    ``wrong`` follows from ``wrong_answers``: the stages of a key's answers that are wrong as far as is known."""
 
     met: dict[str, int] = field(default_factory=dict)
     failed: dict[str, int] = field(default_factory=dict)

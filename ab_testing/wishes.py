@@ -45,7 +45,8 @@ class Wishes:
     ) -> Rollout:
         """Bring the row to a state, if it is in one of those that allow it, and note who wished so.
 
-        Returns: the row as it is then, or would be. Raises: NotFound; Conflict: not in this state; what ``changes`` raises.
+        Returns: the row as it is then, or would be.
+        Raises: NotFound; Conflict: not in this state; what ``changes`` raises.
         """
         for _ in range(_TRIES):
             rollout = self.one(rollout_id)

@@ -110,10 +110,7 @@ def carry_out(
     service, records = bench.rollout_service, bench.rollout_records
     more = {"policy": differences} if differences else {}
     wished = getattr(service, wish)(rollout_id, actor=actor, why=why, dry_run=dry_run, **more)
-    if dry_run:
-        rollout = records.overview(wished.id)["rollout"]
-    else:
-        rollout = _awaited(bench, records.shown(wished), wait_s)
+    rollout = records.overview(wished.id)["rollout"] if dry_run else _awaited(bench, records.shown(wished), wait_s)
     ended = dry_run or not wait_s or rollout["finished_at"] is not None
     return {"dry_run": dry_run, "rollout": rollout, "servers": len(records.servers()), "ended": ended}
 

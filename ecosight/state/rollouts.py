@@ -20,7 +20,7 @@ __all__ = ["RolloutStore", "Unchanged"]
 
 @dataclass(frozen=True, slots=True)
 class Unchanged:
-    """The right to write what was decided from a rollout's row: as long as one leads, and nobody wrote the row since."""
+    """The right to write what was decided from a rollout's row: while one leads, and nobody wrote the row since."""
 
     fence: Fence
     rollout: Rollout

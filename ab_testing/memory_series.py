@@ -36,6 +36,9 @@ class _Life:
     points: list[tuple[datetime, float]] = field(default_factory=list)
 
     def note(self, now: datetime, rss_mb: float) -> None:
+        if self.points and now < self.points[-1][0]:  # a clock was set back: what was noted goes with it
+            back = self.points[-1][0] - now
+            self.points = [(at - back, mb) for at, mb in self.points]
         if self.points and (now - self.points[-1][0]).total_seconds() < self.every_s - _TOLERANCE_S:
             return
         self.points.append((now, rss_mb))

@@ -128,3 +128,18 @@ def test_an_hour_is_kept_in_few_points_that_lie_evenly() -> None:
 def test_without_a_process_of_each_there_is_nothing_to_compare() -> None:
     assert watched(1, lambda m: {"a": {"candidate": arm(500), "control": arm(None, pid=11)}}) == ((), ())
     assert MemoryKeeper().series("candidate", "control") == ((), ())
+
+
+def test_a_clock_that_is_set_back_loses_no_minute_of_a_leak() -> None:
+    keeper = MemoryKeeper()
+    for second in range(12 * 60):
+        minute = second / 60
+        at = BEGAN + timedelta(seconds=second) - timedelta(hours=minute >= 6)
+        arms = {
+            "candidate": arm(500 + 20 * minute + noise(minute) / 4),
+            "control": arm(500 + noise(minute, 1) / 4, pid=11),
+        }
+        keeper.add(at, [report("a", at, **arms)])
+    both = keeper.series("candidate", "control")
+    assert both[0][-1][0] == pytest.approx(12, abs=0.1)
+    assert grown(both, after_min=10.0).leaks

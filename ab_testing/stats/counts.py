@@ -7,6 +7,7 @@ counted for the arm that was meant to answer, at the share that held when it hap
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
@@ -39,8 +40,9 @@ class StageCounts:
     def __post_init__(self) -> None:
         if not 0 < self.share < 1:
             raise InvalidInput(f"the candidate's share must lie between 0 and 1, not {self.share}")
-        if min(self.control_units, self.control_bad, self.candidate_units, self.candidate_bad) < 0:
-            raise InvalidInput(f"counts cannot be negative: {self}")
+        counts = (self.control_units, self.control_bad, self.candidate_units, self.candidate_bad)
+        if not all(0 <= count < math.inf for count in counts):  # NaN compares with nothing
+            raise InvalidInput(f"counts are numbers from 0 upwards: {self}")
 
     def __add__(self, other: StageCounts) -> StageCounts:
         if self.share != other.share:

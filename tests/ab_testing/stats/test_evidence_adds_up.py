@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import numpy as np
@@ -104,3 +105,10 @@ def test_pairs_that_wait_for_a_label_stand_as_lost() -> None:
 def test_impossible_counts_are_refused(make: Any) -> None:
     with pytest.raises(EcosightError):
         make()
+
+
+@pytest.mark.parametrize("count", [-1, math.nan, math.inf])
+def test_what_is_no_count_is_refused(count: Any) -> None:
+    for counts in ({"control": (10, count)}, {"candidate": (count, 0)}):
+        with pytest.raises(InvalidInput, match="from 0 upwards"):
+            ArmCounts.at(0.1, **counts)

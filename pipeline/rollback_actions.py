@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ecosight.clock import iso
@@ -66,10 +67,20 @@ def _tell(bench: Workbench, alert: Alert) -> Sequence[str]:
     told = {"at": iso(bench.clock.now()), "key": alert.key, "severity": alert.severity}
     told |= {"title": alert.title, "text": alert.text}
     try:
-        known = file.read_text("utf-8").splitlines() if file.exists() else []
-        if not any(json.loads(line)["key"] == alert.key for line in known):
+        text = file.read_text("utf-8", errors="replace") if file.exists() else ""
+        if alert.key not in _told_keys(text):
+            torn = "\n" if text and not text.endswith("\n") else ""
             with file.open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps(told) + "\n")
+                stream.write(torn + json.dumps(told) + "\n")
     except OSError as error:
         raise Unavailable(f"{file} cannot be written: {error.strerror}") from error
     return [*tell_log(alert), file.name]
+
+
+def _told_keys(text: str) -> set[str]:
+    """Of the alerts in the file. A line that a kill or a full disk cut off, or that others wrote, is none."""
+    keys = set()
+    for line in text.splitlines():
+        with suppress(ValueError, TypeError, LookupError):
+            keys.add(str(json.loads(line)["key"]))
+    return keys

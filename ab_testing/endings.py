@@ -8,6 +8,7 @@ from ab_testing import plan
 from ab_testing.drafts import ModelAliases
 from ab_testing.steering import ACTOR, Steering
 from ab_testing.strategies import load_strategy
+from ecosight.errors import EcosightError
 from ecosight.ports import Clock
 from ecosight.rollouts import Rollout
 from ecosight.state.leadership import Fence
@@ -60,12 +61,22 @@ class Endings:
         self._steering.save(rollout, fence, state="promoted", finished_at=self._clock.now(), outcome=outcome)
 
     def take_back(self, rollout: Rollout, fence: Fence) -> None:
-        """The traffic first, at once or by degrees; then the alias; then what takes time."""
+        """The traffic first, at once or by degrees; then the alias; then what takes time.
+
+        A registry that is away holds up the end, but not the incident and its alert. Raises: what it raised.
+        """
         if not rollout.way_back:
             why = rollout.outcome or "taken back"
             self._steering.move(self._steering.current(), plan.after_abort(rollout), Unchanged(fence, rollout), why=why)
-        self._point_aliases(rollout.champion, f"rollout {rollout.id} was taken back: {rollout.outcome}")
-        if self._roll_back(rollout):
+        away: EcosightError | None = None
+        try:
+            self._point_aliases(rollout.champion, f"rollout {rollout.id} was taken back: {rollout.outcome}")
+        except EcosightError as error:
+            away = error
+        over = self._roll_back(rollout)
+        if away is not None:
+            raise away
+        if over:
             self._steering.save(rollout, fence, state="rolled_back", finished_at=self._clock.now())
 
     def _point_aliases(self, champion: ModelRef, why: str) -> None:

@@ -30,6 +30,10 @@ from ecosight.values import ModelRef
 
 __all__ = ["ModelAliases", "RolloutService"]
 
+JUST_S = 60.0
+"""So long after a candidate went, a wish to roll back is taken for one that came too late: two people saw the same
+alarm, or a client asked again because the answer was lost."""
+
 
 class RolloutService:
     """Thread-safe, and safe across processes: every write is compare-and-set."""
@@ -152,7 +156,8 @@ class RolloutService:
         Args:
             by_degrees: as its policy says (``rollback_ramp``), else in equal parts, instead of at once.
         Raises: NotFound: there is no model to go back to. Refused: by degrees, where no candidate answers beside the
-            champion; or the champion before was taken back itself, and nobody unlatched it.
+            champion; the champion before was taken back itself, and nobody unlatched it; or a candidate went within
+            the last minute, so that a second wish for the same would meet the good champion.
         """
         rollout = self._rollouts.active()
         if by_degrees and (rollout is None or rollout.state == "promoting"):
@@ -232,8 +237,20 @@ class RolloutService:
 
     def _back_to_previous(self, actor: str, why: str, *, dry_run: bool) -> Rollout:
         rollout = self._drafts.of_way_back(actor=actor, why=why)
+        self._require_nobody_just_went()
         if dry_run:
             return rollout
         self._rollouts.add(rollout)
         self._wishes.note(rollout, "roll_back", actor, why)
         return rollout
+
+    def _require_nobody_just_went(self) -> None:
+        newest = next(iter(self._rollouts.list(1)), None)
+        if newest is None or newest.finished_at is None or newest.state not in ("rolled_back", "aborted"):
+            return
+        if abs((self._clock.now() - newest.finished_at).total_seconds()) < JUST_S:
+            went = ", ".join(str(model) for model in newest.candidates.values())
+            raise Refused(
+                f"{went} went just now, and {newest.champion} answers everything",
+                hint=f"If {newest.champion} is to be taken back as well, ask again in a minute.",
+            )

@@ -92,7 +92,25 @@ def test_nobody_goes_back_to_a_model_that_was_taken_back_itself(site: RolloutWor
     for dry_run in (True, False):
         with pytest.raises(Refused, match=incident.id):
             site.service.roll_back(actor="bob", why="it is still bad", dry_run=dry_run)
-    site.seconds(2)
+    site.seconds(61)
     assert site.aliases.named["champion"] == OLD
     site.incidents.unlatch(incident.id, by="ann")
     assert site.service.roll_back(actor="bob").champion == NEW
+
+
+def test_a_wish_to_roll_back_that_comes_too_late_does_not_meet_the_good_champion(site: RolloutWorld) -> None:
+    """Two people saw the same alarm, or a client asked again because the answer was lost."""
+    site.service.start(candidate="2", actor="ann")
+    site.service.promote(actor="ann")
+    site.seconds(5, until=site.is_in("promoted"))
+    site.service.start(candidate="1", actor="ann")
+    site.seconds(2)
+    site.service.abort(actor="ann")
+    for dry_run in (True, False):
+        with pytest.raises(Refused, match="went just now") as refused:
+            site.service.roll_back(actor="bob", dry_run=dry_run)
+    assert "ask again in a minute" in refused.value.hint
+    site.seconds(2)
+    assert site.aliases.named["champion"] == NEW
+    site.seconds(60)
+    assert site.service.roll_back(actor="bob").champion == OLD

@@ -68,7 +68,7 @@ class Intake:
         # Bytes that lie there already, and that nothing needed so far, must not be collected before the row is written.
         self._blobs: BlobStore = blobs if isinstance(blobs, FreshBlobs) else FreshBlobs(blobs)
         self._modality, self._samples, self._clock = modality, samples, clock
-        self._pattern = re.compile(group_pattern) if group_pattern else None
+        self._pattern = _compiled(group_pattern) if group_pattern else None
         # A modality may say how large is too large, so that a file is refused before it is read.
         self.max_bytes: int | None = getattr(modality, "max_bytes", None)
 
@@ -189,3 +189,12 @@ class Intake:
                 hint="Take in the recording that it was made of; a training makes such copies by itself.",
                 note=note[:500],
             )
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise InvalidInput(
+            f"the group pattern {pattern!r} is no regular expression: {error}", hint=r"Such as '^(\w+)-'."
+        ) from error

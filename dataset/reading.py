@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
@@ -45,9 +46,9 @@ def survey(
     Raises: NotFound: there is no such source or reader. InvalidInput: it holds nothing to read, it is not clear what
         it is, or a file of it cannot be understood.
     """
-    if not source.exists():
+    if not os.path.exists(source):  # also for a name that is too long; Path.exists raises an error of its own then
         raise NotFound(
-            f"there is no folder or CSV file {str(source)!r}",
+            f"there is no folder or CSV file {str(source)[:200]!r}",
             hint="Name a folder with one folder for each class, a CSV, or annotations in a layout that is known.",
         )
     checked_boxes(boxes)

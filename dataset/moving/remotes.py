@@ -30,7 +30,7 @@ def open_remote(address: str) -> Remote:
 
     Args:
         address: a folder; or ``s3://bucket/prefix``, with ``?endpoint_url=…&region=…`` for stores beside Amazon's.
-    Raises: InvalidInput: no such address. Unavailable: it cannot be reached.
+    Raises: InvalidInput: no such address, or endpoint. Unavailable: it cannot be reached.
     """
     parts = urlsplit(address)
     if parts.scheme == "s3" and parts.netloc:
@@ -42,7 +42,8 @@ def open_remote(address: str) -> Remote:
             raise InvalidInput(f"{address!r} asks for {min(unknown)}", hint="Known: endpoint_url and region.")
         place = (parts.netloc, parts.path.strip("/"), asked.get("endpoint_url"), asked.get("region"))
         return Remote(address=address, blobs=FreshBlobs(S3Blobs(*place)), refs=S3Refs(*place))
-    if parts.scheme in ("", "file"):
+    # An empty address is a variable that is not set, and not the current folder.
+    if parts.scheme in ("", "file") and parts.path:
         from dataset.moving.file_refs import FileRefs
         from ecosight.blobs import LocalBlobs
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
+
+from ecosight.errors import InvalidInput
 
 __all__ = ["s3_client"]
 
@@ -13,10 +16,15 @@ def s3_client(endpoint_url: str | None, region: str | None, *, attempts: int) ->
     Args:
         endpoint_url: None for Amazon S3.
         attempts: how often a request is tried in all.
+    Raises: InvalidInput: the endpoint is no address.
     """
     import boto3
     from botocore.config import Config
 
+    if endpoint_url and not (urlsplit(endpoint_url).scheme in ("http", "https") and urlsplit(endpoint_url).hostname):
+        raise InvalidInput(
+            f"the endpoint {endpoint_url!r} of the S3 store is no address", hint="Such as https://s3.example.org:9000."
+        )
     return boto3.session.Session().client(
         "s3",
         endpoint_url=endpoint_url,

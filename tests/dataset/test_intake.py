@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from dataset.intake import Intake
+from ecosight.clock import SystemClock
 from ecosight.errors import Conflict, InvalidInput, MediaTooLarge, UnreadableMedia, UnsupportedMedia
 from ecosight.ids import content_digest
 
@@ -94,3 +96,8 @@ def test_the_group_is_given_or_matched_or_the_file_itself(
 ) -> None:
     sample = accept(open_project(pattern=pattern), source="1-7-A.note", group=given).sample
     assert sample.group == (group or sample.id)
+
+
+def test_a_group_pattern_that_is_none_is_told(project: Any) -> None:
+    with pytest.raises(InvalidInput, match=r"the group pattern '\(' is no regular expression: missing \)"):
+        Intake(project.modality, project.blobs, project.samples, group_pattern="(", clock=SystemClock())

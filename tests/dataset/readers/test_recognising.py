@@ -138,3 +138,8 @@ def test_a_name_with_accents_is_found_whichever_way_they_are_written(layout: Any
     layout.sound(there)
     layout.write("t.txt", f"Begin File\tBegin Time (s)\tEnd Time (s)\tlabel\n{told}\t0\t1\tjay\n")
     assert [each.path.name for each in layout.read().found] == [there]
+
+
+def test_a_source_with_a_name_too_long_to_be_one_is_not_there(layout: Any) -> None:
+    with pytest.raises(NotFound, match="there is no folder or CSV file"):
+        layout.read("x" * 5000)

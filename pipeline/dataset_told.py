@@ -18,6 +18,7 @@ __all__ = [
     "Version",
     "names_of",
     "needed_by_models",
+    "read_holdout",
     "read_overrides",
     "version_row",
 ]
@@ -54,6 +55,20 @@ def version_row(version: VersionSummary) -> dict[str, Any]:
             for each in version.overrides
         ],
     }
+
+
+def read_holdout(given: Sequence[str]) -> dict[str, list[str]] | None:
+    """``PART=STATION,…`` pairs, also several of one part. Raises: InvalidInput."""
+    from ecosight.errors import InvalidInput
+
+    found: dict[str, list[str]] = {}
+    for each in given:
+        part, _, told = each.partition("=")
+        stations = [name for name in map(str.strip, told.split(",")) if name]
+        if not stations:
+            raise InvalidInput("--hold-out needs a part and stations", hint="Such as --hold-out test=north,creek.")
+        found.setdefault(part.strip(), []).extend(stations)
+    return found or None
 
 
 def read_overrides(given: Sequence[str]) -> dict[str, str]:

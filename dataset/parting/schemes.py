@@ -87,6 +87,9 @@ def checked_scheme(by: str, holdout: Mapping[str, Sequence[str]] | None = None) 
     if holdout:
         if by != "station" or not set(holdout) <= set(PARTS):
             raise InvalidInput("stations are held out by the scheme station only", hint="For example test=north,creek.")
+        told = Counter(station for stations in holdout.values() for station in set(stations))
+        if twice := sorted(station for station, parts in told.items() if parts > 1):
+            raise InvalidInput(f"the station {twice[0]!r} cannot be held out in two parts", hint="Name it once.")
         scheme["holdout"] = {part: sorted(stations) for part, stations in sorted(holdout.items())}
     return scheme
 

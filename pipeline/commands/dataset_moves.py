@@ -9,7 +9,15 @@ import typer
 
 from pipeline.commands.data import dataset_app
 from pipeline.console import DryRun, JsonOutput, print_result, workbench
-from pipeline.dataset_told import Branch, Override, Version, needed_by_models, read_overrides, version_row
+from pipeline.dataset_told import (
+    Branch,
+    Override,
+    Version,
+    needed_by_models,
+    read_holdout,
+    read_overrides,
+    version_row,
+)
 
 if TYPE_CHECKING:
     from dataset.moving.transfer import TransferReport
@@ -117,12 +125,9 @@ def split(
     from dataset.entries import PARTS
     from dataset.parting.resplitting import begin_set
     from dataset.splitting import parse_ratios
-    from ecosight.errors import InvalidInput
     from pipeline.near_copies import guard_against_copies
 
-    pairs = [each.partition("=") for each in hold_out]
-    if any(not stations for _, _, stations in pairs):
-        raise InvalidInput("--hold-out needs a part and stations", hint="Such as --hold-out test=north,creek.")
+    holdout = read_holdout(hold_out)
     bench = workbench(context)
     guard_against_copies(bench, branch=into)
     made, settled = begin_set(
@@ -132,7 +137,7 @@ def split(
         by=by,
         ratios=parse_ratios(ratios) if ratios else None,
         seed=seed,
-        holdout={part: stations.split(",") for part, _, stations in pairs} or None,
+        holdout=holdout,
         labels=label,
         station_pattern=station_pattern,
         message=message,
@@ -143,6 +148,11 @@ def split(
     counts = {part: sum(parts.get(part, 0) for parts in standing.values()) for part in PARTS}
     result = {"dry_run": dry_run, "branch": into, "part_counts": counts, "scheme": dict(settled.snapshot.scheme)}
     text = [f"{'would make' if dry_run else 'made'} {into}: " + ", ".join(f"{part} {n}" for part, n in counts.items())]
+    if holdout:
+        there = set(settled.snapshot.entries.table().column("station").unique().to_pylist())
+        absent = sorted({station for stations in holdout.values() for station in stations} - there)
+        result |= {"stations_without_samples": absent}
+        text += [f"no sample is from {station!r} yet: is that the name of the station?" for station in absent]
     if made is not None:
         result |= {"version": version_row(made)}
         text += made.caveats

@@ -103,6 +103,8 @@ def test_stations_that_are_named_are_held_out(repository: DatasetRepository) -> 
     parts = {entry.station: entry.part for entry in entries(repository, "north")}
     assert (parts["north"], parts["creek"]) == ("test", "val")
     assert set(parts) == set(STATIONS)
+    with pytest.raises(InvalidInput, match="'north' cannot be held out in two parts"):
+        begin_set(repository, "both", by="station", holdout={"test": ["north"], "val": ["north"]})
 
 
 def test_a_station_is_found_in_the_file_name_or_asked_for() -> None:

@@ -108,6 +108,19 @@ def test_what_is_broken_on_purpose_is_shown_and_what_is_gone_is_found(project: P
     assert [fault["where"] for fault in report["faults"]] == [row["sample_id"]]
 
 
+def test_held_out_stations_may_be_told_in_several_options_and_a_name_that_is_none_is_noticed(project: Project) -> None:
+    dataset(project, "add", "clips")
+    dataset(project, "commit", *UNSEARCHED)
+    station = ("--by", "station", "--station-pattern", r"^\d\d(\d)")
+    held = ("--hold-out", "test=0", "--hold-out", "test=1, nroth", "--hold-out", "val=2")
+    made = dataset(project, "split", "places", *UNSEARCHED, *station, *held)
+    assert made["scheme"]["holdout"] == {"test": ["0", "1", "nroth"], "val": ["2"]}
+    assert made["part_counts"] == {"train": 3, "val": 3, "test": 6}
+    assert made["stations_without_samples"] == ["nroth"]
+    refused = dataset(project, "split", "none", *station, "--hold-out", "test= ,", expect=3)
+    assert "--hold-out needs a part and stations" in refused["error"]["message"]
+
+
 @pytest.mark.parametrize("verb", [*CHANGING, *LOOKING])
 def test_every_verb_explains_itself(verb: str, tmp_path: Path) -> None:
     from typer.testing import CliRunner

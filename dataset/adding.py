@@ -105,14 +105,20 @@ def _rows(path: Path, needed: Sequence[str]) -> Iterator[tuple[int, dict[str, st
         text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise NotFound(f"the file {path} cannot be read: {error}", hint="A CSV in UTF-8 is expected.") from error
-    reader = csv.DictReader(io.StringIO(text))
-    if missing := [name for name in needed if name not in (reader.fieldnames or [])]:
+    # Strict: a quotation mark that is never closed would take the rows below it for its text, in silence.
+    reader = csv.DictReader(io.StringIO(text), strict=True)
+    try:
+        if missing := [name for name in needed if name not in (reader.fieldnames or [])]:
+            raise InvalidInput(
+                f"{path.name} has no column {' and no column '.join(missing)}",
+                hint="`checkout` writes samples.csv, which has all columns.",
+            )
+        for row in reader:
+            yield reader.line_num, {str(name): str(value or "").strip() for name, value in row.items() if name}
+    except csv.Error as error:
         raise InvalidInput(
-            f"{path.name} has no column {' and no column '.join(missing)}",
-            hint="`checkout` writes samples.csv, which has all columns.",
-        )
-    for row in reader:
-        yield reader.line_num, {str(name): str(value or "").strip() for name, value in row.items() if name}
+            f"{path.name}: line {reader.reader.line_num}: {error}", hint="Is a quotation mark missing?"
+        ) from error
 
 
 def _count(text: str) -> int:

@@ -104,20 +104,25 @@ def read_decisions(path: Path) -> dict[str, str]:
         raise NotFound(
             f"the file {path} cannot be read: {error.strerror}", hint="`merge --conflicts FILE` writes one."
         ) from error
-    reader = csv.DictReader(io.StringIO(text))
-    if not {"sample_id", "label"} <= set(reader.fieldnames or []):
-        raise InvalidInput(
-            f"{path.name} has no columns sample_id and label", hint="`merge --conflicts FILE` writes one."
-        )
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"{path.name} is not UTF-8 text", hint="Save the CSV as UTF-8.") from error
+    reader = csv.DictReader(io.StringIO(text), restval="", strict=True)
     found: dict[str, str] = {}
     faults = []
-    for row in reader:
-        label = (row["label"] or "").strip()
-        try:
-            if label:
-                found[row["sample_id"].strip()] = label if label == REMOVED else check_label(label)
-        except InvalidInput as error:
-            faults.append(f"line {reader.line_num}: {error.message}")
+    try:
+        if not {"sample_id", "label"} <= set(reader.fieldnames or []):
+            raise InvalidInput(
+                f"{path.name} has no columns sample_id and label", hint="`merge --conflicts FILE` writes one."
+            )
+        for row in reader:
+            label = row["label"].strip()
+            try:
+                if label:
+                    found[row["sample_id"].strip()] = label if label == REMOVED else check_label(label)
+            except InvalidInput as error:
+                faults.append(f"line {reader.line_num}: {error.message}")
+    except csv.Error as error:
+        faults.append(f"line {reader.reader.line_num}: {error}")
     if faults:
         raise InvalidInput(f"{path.name}: {'; '.join(faults[:10])}", hint="Mend the lines and run it again.")
     return found

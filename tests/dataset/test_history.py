@@ -274,6 +274,9 @@ def test_tables_of_corrections_are_told_what_is_wrong_with_them(tmp_path: Path) 
     file.write_text("id,label\n")
     with pytest.raises(InvalidInput, match="no column sample_id"):
         read_corrections(file)
+    file.write_text(f'sample_id,label,note\n{id_of("a")},fox,"loud\n{id_of("b")},owl,\n')
+    with pytest.raises(InvalidInput, match=r"labels.csv: line 3: unexpected end of data"):
+        read_corrections(file)
     file.write_text("sample_id,label\nabc,fox\n")
     with pytest.raises(InvalidInput, match="'abc' is no sample id"):
         read_corrections(file)

@@ -152,6 +152,12 @@ def test_a_bad_file_of_decisions_is_told_whole(tmp_path: Path) -> None:
     file.write_text("sample_id,label\nx,../etc\ny,.z\n")
     with pytest.raises(InvalidInput, match=r"line 2: .*line 3: "):
         read_decisions(file)
+    file.write_text('label,sample_id\n"owl,x\nowl,y\n')
+    with pytest.raises(InvalidInput, match="line 3: unexpected end of data"):
+        read_decisions(file)
+    file.write_bytes("sample_id,label\nx,Häher\n".encode("cp1252"))
+    with pytest.raises(InvalidInput, match="is not UTF-8 text"):
+        read_decisions(file)
 
 
 def test_a_group_that_one_side_trained_on_is_tested_on_by_nobody(forked: DatasetRepository) -> None:

@@ -226,9 +226,10 @@ def _stage(found: Found, intake: Intake) -> Staged:
     try:
         intake.check_size(found.path.stat().st_size)
         data = found.path.read_bytes()
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a name with a NUL in it
+        told = getattr(error, "strerror", None) or error
         raise UnreadableMedia(
-            f"the file cannot be read: {error.strerror or error}", hint="Check that it is there and may be read."
+            f"the file cannot be read: {told}", hint="Check that it is there and may be read."
         ) from error
     return intake.stage(data, source=found.path.name, group=found.group, **said)
 

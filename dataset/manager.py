@@ -227,7 +227,7 @@ def _aligned(
 def _found(path: Path, note: AnnotationLike) -> Found:
     if isinstance(note, str):
         return Found(path=path, label=note)
-    label = note.get("label", note.get("class"))
+    label = note.get("label", note.get("class")) if isinstance(note, Mapping) else None
     if not isinstance(label, str):
         raise InvalidInput(f"the annotation of {path.name} has no label", hint='Such as {"label": "fox"}.')
     group = note.get("group")

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from dataset.changes import relabelled
-from dataset.ingest import IngestReport, ingest
+from dataset.ingest import IngestReport, ingest, ingest_found
+from dataset.reading import Found
 from ecosight.errors import Cancelled, NotFound
 from ecosight.progress import NullProgress
 
@@ -170,3 +171,11 @@ def test_kill_9_at_any_moment_loses_nothing_and_doubles_nothing(
     assert report.accepted + report.duplicates == 300
     assert project.samples.counts_by_label() == report.class_counts == {"bat": 100, "fox": 100, "owl": 100}
     assert len(project.repository.head().sample_ids) == 300
+
+
+def test_a_name_that_no_file_can_have_is_refused_and_stops_nobody(project: Any, write_notes: Write) -> None:
+    source = write_notes({"fox": ["1"]})
+    found = [Found(path=Path("a\0b"), label="fox"), Found(path=source / "fox" / "1.note", label="fox")]
+    rooms = {"intake": project.intake, "repository": project.repository}
+    report = ingest_found(found, **rooms, message="x", progress=NullProgress())
+    assert (report.accepted, [row["error"]["code"] for row in report.refused]) == (1, ["unreadable_media"])

@@ -64,7 +64,9 @@ def test_annotations_may_be_labels_mappings_or_records(manager: DatasetManager, 
     assert len({entry.group for entry in dataset.version.entries}) == 3
 
 
-@pytest.mark.parametrize("annotations", [[], "fox", ["fox", "owl"], {"elsewhere.wav": "fox"}, [{"name": "fox"}]])
+@pytest.mark.parametrize(
+    "annotations", [[], "fox", ["fox", "owl"], {"elsewhere.wav": "fox"}, [{"name": "fox"}], [None]]
+)
 def test_annotations_that_do_not_fit_are_refused(manager: DatasetManager, tmp_path: Path, annotations: Any) -> None:
     manager.create_version("v1.0.0")
     with pytest.raises(InvalidInput):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -65,20 +66,30 @@ def _task(source: Source, path: Path, place: str, task: Any) -> Iterator[Found |
     except InvalidInput as error:
         yield Skipped(path=path, reason=f"{place}: {error.message}")
         return
-    statements: list[Statement] = []
+    statements: dict[str, list[Statement]] = {}  # what people say is compared for each control of its own
     for number_of, annotation in enumerate(made):
         for at, each in _results(annotation):
             try:
-                statements += _statements(mapped(each, "it"), _who(annotation, number_of))
+                result = mapped(each, "it")
+                said = _statements(result, _who(annotation, number_of))
+                statements.setdefault(str(result.get("from_name")), []).extend(said)
             except InvalidInput as error:
                 yield Skipped(path=path, reason=f"{place}, result [{at}]: {error.message}")
-    if not statements:
+    if not any(statements.values()):
         yield Skipped(path=path, reason=f"{place}: nobody gave it a label")
-    for one in agreed(statements):
+    whole: list[Statement] = []
+    for one in (each for said in statements.values() for each in agreed(said)):
         if isinstance(one, str):
             yield Skipped(path=path, reason=f"{place}: {one}")
+        elif one.piece is None:
+            whole.append(one)
         else:
             yield row(path, place, lambda o=one: _found(source, path, data, o))  # type: ignore[misc]
+    if whole:
+        # Several controls, such as species and quality, give a file several labels: the user says which is meant.
+        labels = tuple(dict.fromkeys(label for one in whole for label in one.labels))
+        several = replace(whole[0], labels=labels, people=min(one.people for one in whole))
+        yield row(path, place, lambda: _found(source, path, data, several))
 
 
 def _results(annotation: Any) -> list[tuple[int, Any]]:
@@ -153,7 +164,10 @@ def _found(source: Source, path: Path, data: Mapping[str, Any], one: Statement) 
 
 
 def _path(source: Source, path: Path, told: str) -> Path:
-    url = urlsplit(told)
+    try:
+        url = urlsplit(told)
+    except ValueError:
+        raise InvalidInput(f"{told[:200]!r} is neither a path nor an address") from None
     local = parse_qs(url.query).get("d")  # /data/local-files/?d=recordings/1.wav
     name = unquote(local[0] if local else url.path)
     if local:

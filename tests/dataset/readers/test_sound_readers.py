@@ -171,3 +171,21 @@ def test_a_csv_may_tell_more_about_each_file(layout: Any) -> None:
     assert (fox.station, fox.fold, fox.annotators, fox.span) == ("creek", "2", 3, Span(start_s=0.5, end_s=1))
     assert fox.captured_at.isoformat() == "2026-05-01T02:30:00+00:00"
     assert (owl.station, owl.span) == (None, Span(start_s=1, end_s=2))
+
+
+def test_label_studio_asks_which_of_several_controls_is_meant(layout: Any) -> None:
+    layout.sound("a.wav")
+    species, quality = (
+        {"type": "choices", "from_name": name, "value": {"choices": [label]}}
+        for name, label in (("species", "fox"), ("quality", "good"))
+    )
+    people = [
+        {"completed_by": 1, "result": [species, quality]},
+        {"completed_by": 2, "result": [quality, species]},
+    ]
+    bad = {"id": 2, "data": {"audio": "http://[x/a.wav"}, "annotations": [{"result": [species]}]}
+    layout.write("a.json", [{"id": 1, "data": {"audio": "a.wav"}, "annotations": people}, bad])
+    (found,) = layout.read(classes=["fox"]).found
+    assert (found.label, found.annotators) == ("fox", 2)
+    with pytest.raises(InvalidInput, match=r"has 2 labels \(fox, good\).*is neither a path nor an address"):
+        layout.read()

@@ -73,6 +73,8 @@ def _rows(source: Path, faults: list[str]) -> Iterator[tuple[int, dict[str, str]
                     f"{source.name} has no column {' and no column '.join(missing)} (it has: {', '.join(columns)})",
                     hint="The first line names the columns: path,label or path,label,group.",
                 )
+            if twice := sorted(name for name in set(columns) if name and columns.count(name) > 1):
+                raise InvalidInput(f"{source.name} has several columns {twice[0]!r}", hint="Which one counts?")
             reader.fieldnames = columns
             for row in reader:
                 if row.pop("", None):

@@ -136,4 +136,9 @@ def _names(path: Path) -> dict[int, str]:
         names = dict(enumerate(names))
     if not isinstance(names, dict) or not names or not all(isinstance(key, int) for key in names):
         raise InvalidInput(f"{path.name} names no classes", hint="Such as names: [fox, owl].")
+    if unclear := [key for key, name in names.items() if name is None or isinstance(name, bool)]:
+        raise InvalidInput(
+            f"{path.name}: the name of class {unclear[0]} is no text",
+            hint="YAML reads yes, no, on, off and null so: quote it.",
+        )
     return {key: text(str(name), f"{path.name}: the name of class {key}") for key, name in names.items()}

@@ -29,7 +29,7 @@ Override = Annotated[
     typer.Option(
         "--override",
         metavar="RULE=REASON",
-        help="Let group, near-duplicates or time be broken; unsearched does not even look for near-duplicates.",
+        help="Let group, near-duplicates, station or time be broken; unsearched: do not look for near-duplicates.",
     ),
 ]
 Version = Annotated[

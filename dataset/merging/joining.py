@@ -12,7 +12,7 @@ from dataset.lines.history import ancestors, merge_bases
 from dataset.merging.conflicts import LabelConflict
 from dataset.merging.planning import MergePlan, merge_snapshots
 from dataset.parting.copies import NearDuplicates, copies_among, looker
-from dataset.parting.crossings import torn_groups, torn_pairs, wrong_times
+from dataset.parting.crossings import torn_groups, torn_pairs, torn_stations, wrong_times
 from dataset.parting.guards import Violation, checked_overrides
 from dataset.parting.settling import Settled, settle
 from dataset.storing.manifests import VersionSummary
@@ -179,6 +179,7 @@ def _violations(plan: MergePlan, near_duplicates: NearDuplicates) -> tuple[Viola
     return (
         *torn_groups(plan.rows, snapshot.groups),
         *torn_pairs(snapshot, pairs),
+        *torn_stations(plan.rows, snapshot.groups, snapshot.scheme),
         *wrong_times(plan.rows, snapshot.scheme),
         *unsearched,
     )

@@ -1,13 +1,13 @@
-"""Owns finding what is on two sides among rows that changed: groups, near-duplicates, and cuts in time."""
+"""Owns finding what is on two sides among rows that changed: groups, near-duplicates, stations, and cuts in time."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from dataset.parting.group_parts import group_names, group_parts
+from dataset.parting.group_parts import group_names, group_parts, parts_of_groups
 from dataset.parting.guards import Violation
-from dataset.parting.schemes import part_at
+from dataset.parting.schemes import part_at, station_key
 from dataset.storing.chunks import ChunkedTable
 from dataset.storing.rows import hex_of, keys_of, keys_of_hex
 from dataset.storing.snapshots import Snapshot
@@ -15,7 +15,7 @@ from dataset.storing.snapshots import Snapshot
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["torn_groups", "torn_pairs", "wrong_times"]
+__all__ = ["torn_groups", "torn_pairs", "torn_stations", "wrong_times"]
 
 
 def torn_groups(rows: pa.Table, groups: ChunkedTable) -> list[Violation]:
@@ -37,6 +37,19 @@ def torn_pairs(snapshot: Snapshot, pairs: list[tuple[str, str]]) -> list[Violati
         for one, two in pairs
         if one in part and two in part and part[one] != part[two]
     ]
+
+
+def torn_stations(rows: pa.Table, groups: ChunkedTable, scheme: Mapping[str, object]) -> list[Violation]:
+    """Stations of which a changed sample is not where the station is, such as one of a group that has moved there."""
+    if scheme["by"] != "station" or len(rows) == 0:
+        return []
+    told = rows.filter(rows.column("station").is_valid())
+    stations, parts = told.column("station").to_pylist(), told.column("part").to_pylist()
+    known = parts_of_groups(groups, sorted({station_key(station) for station in stations}))
+    torn = {
+        station for station, part in zip(stations, parts, strict=True) if known.get(station_key(station), part) != part
+    }
+    return [Violation(rule="station", what=station) for station in sorted(torn)]
 
 
 def wrong_times(rows: pa.Table, scheme: Mapping[str, object]) -> list[Violation]:

@@ -22,6 +22,7 @@ __all__ = ["RULES", "Violation", "allowed", "checked_overrides"]
 RULES = {
     "group": "one recording, burst or site is on two sides",
     "near-duplicates": "near-duplicates are on two sides",
+    "station": "one station is on two sides of a split by station",
     "time": "samples are on the wrong side of a cut in time",
     UNSEARCHED: "near-duplicates were not looked for",
 }

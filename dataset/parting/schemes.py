@@ -28,6 +28,7 @@ __all__ = [
     "most_trained",
     "part_at",
     "place_groups",
+    "station_key",
     "stations_in",
     "stations_led",
 ]
@@ -191,7 +192,7 @@ def _by_station(scheme: Mapping[str, Any], free: FreeGroups, splitter: DatasetSp
     """All groups of a station in one part, and those of the next commits too."""
     told = free.rows.filter(free.rows.column("station").is_valid()).group_by(["name", "station"]).aggregate([])
     of = [
-        (name, _STATION + station)
+        (name, station_key(station))
         for name, station in zip(*(told[c].to_pylist() for c in told.column_names), strict=True)
     ]
     counts = _counts(free.rows)
@@ -200,12 +201,17 @@ def _by_station(scheme: Mapping[str, Any], free: FreeGroups, splitter: DatasetSp
             f"{unknown} groups do not tell their station", hint="Give --station-pattern, or a station in the details."
         )
     stations = sorted({station for _, station in of})
-    held = {_STATION + name: part for part, names in scheme.get("holdout", {}).items() for name in names}
+    held = {station_key(name): part for part, names in scheme.get("holdout", {}).items() for name in names}
     fixed = {name: held[name] for name in stations if name in held} | dict(free.known(stations))
     units = _united(counts, [*of, *free.ties])
     parts = _place_units(counts, units, fixed, free, splitter)
     memory = {station: parts[name] for name, station in of} | fixed
     return Placement(parts=parts, memory=memory, scheme=scheme)
+
+
+def station_key(station: str) -> str:
+    """The name under which a station has its part among the groups."""
+    return _STATION + station
 
 
 def stations_led(scheme: Mapping[str, Any], rows: pa.Table, parts: Mapping[str, str]) -> dict[str, str]:
@@ -221,7 +227,8 @@ def stations_led(scheme: Mapping[str, Any], rows: pa.Table, parts: Mapping[str, 
     led: dict[str, str] = {}
     for name, station in zip(rows["name"].to_pylist(), rows["station"].to_pylist(), strict=True):
         if name in parts and station is not None and station not in held:
-            led[_STATION + station] = most_trained([parts[name], led.get(_STATION + station, parts[name])])
+            key = station_key(station)
+            led[key] = most_trained([parts[name], led.get(key, parts[name])])
     return led
 
 

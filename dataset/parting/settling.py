@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from dataset.parting.copies import NearDuplicates, copies_among
-from dataset.parting.crossings import torn_groups, torn_pairs, wrong_times
+from dataset.parting.crossings import torn_groups, torn_pairs, torn_stations, wrong_times
 from dataset.parting.group_parts import group_names, parts_of_groups
 from dataset.parting.guards import Violation
 from dataset.parting.schemes import FreeGroups, most_trained, place_groups, stations_in, stations_led
@@ -81,7 +81,13 @@ def settle(
     )
     # Only who chose a part himself can tear a group: all others were given that of their group.
     chosen = _chosen(put, rows)
-    violations = [*torn_groups(chosen, groups), *torn_pairs(snapshot, pairs), *wrong_times(rows, scheme), *unsearched]
+    violations = [
+        *torn_groups(chosen, groups),
+        *torn_pairs(snapshot, pairs),
+        *torn_stations(rows, groups, scheme),
+        *wrong_times(rows, scheme),
+        *unsearched,
+    ]
     return Settled(
         snapshot=snapshot,
         violations=tuple(violations),

@@ -38,7 +38,7 @@ class Override:
     """A rule that a version breaks on purpose; every later version tells of it.
 
     Attributes:
-        name: the rule: ``group``, ``near-duplicates``, ``time`` or ``unsearched``.
+        name: the rule: ``group``, ``near-duplicates``, ``station``, ``time`` or ``unsearched``.
         reason: why it was allowed, in the words of whoever did.
         version: the number of the version that it was given for. made_at: ISO 8601, UTC.
         count: how many groups or pairs are on two sides, or samples were not compared. examples: the first of them.

@@ -98,6 +98,20 @@ def test_by_station_a_station_is_in_one_part_also_when_it_sends_more(repository:
     assert {station: {part} for station, part in before.items()} == {name: after[name] for name in before}
 
 
+def test_a_group_that_moves_to_a_station_of_another_part_needs_an_override(repository: DatasetRepository) -> None:
+    begin_set(repository, "st", by="station", holdout={"test": ["north"], "train": ["creek"]})
+    moved_on = [sample("moved", "bat", group="north 1", station="creek")]
+    with pytest.raises(Refused, match="one station is on two sides of a split by station: creek"):
+        repository.extend(moved_on, message="more", branch="st")
+    version, _ = repository.extend(
+        moved_on, message="more", branch="st", overrides={"station": "the recorder was carried over"}
+    )
+    assert {entry.part for entry in version.entries if entry.group == "north 1"} == {"test"}
+    assert version.caveats == ("override of station since v3: 1 on two sides, because: the recorder was carried over",)
+    # What is of one station and of a group there needs none.
+    repository.extend([sample("more", "bat", group="creek 1", station="creek")], message="more", branch="st")
+
+
 def test_stations_that_are_named_are_held_out(repository: DatasetRepository) -> None:
     begin_set(repository, "north", by="station", holdout={"test": ["north"], "val": ["creek"]})
     parts = {entry.station: entry.part for entry in entries(repository, "north")}

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from ecosight.config.section import Section
 
-__all__ = ["LOSSES", "METRIC_NAMES", "OF_CLASS", "SPEED_NAMES", "GateRule"]
+__all__ = ["LOSSES", "METRIC_NAMES", "OF_CLASS", "SPEED_NAMES", "GateRule", "less_is_better"]
 
 _OVERALL = (
     *("accuracy", "balanced_accuracy", "precision", "recall", "f1"),
@@ -32,7 +32,13 @@ SPEED_NAMES = (
 METRIC_NAMES = frozenset(_OVERALL)
 """What a report may hold over all classes; ``recall/fox`` and the like are of one class, ``speed/fps`` of the speed."""
 LOSSES = frozenset({"log_loss", "brier", "ece", "classwise_ece", "hamming_loss"})
-"""Metrics of which less is better."""
+"""Metrics of a report of which less is better."""
+
+
+def less_is_better(metric: str) -> bool:
+    """Whether less of a metric is better: of a loss, and of times and memory."""
+    figure, _, name = metric.partition("/")
+    return metric in LOSSES or (figure == "speed" and not name.startswith(("fps", "throughput")))
 
 
 class _Rule(Section):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from ecosight.config.gates import SPEED_NAMES
 from ecosight.errors import IntegrityError, InvalidInput, NotEnoughData
 from ecosight.progress import NullProgress
 from evaluation.classification import evaluate_classification
-from evaluation.gates import Measured, judge_candidate
+from evaluation.gates import Measured, judge_candidate, replay_gate
 from evaluation.page import report_page
 from evaluation.speed import Effort, SpeedReport, Timing, measure_speed, speed_lines
 
@@ -119,6 +120,32 @@ def test_models_are_compared_turn_about_and_judged(folder: Path, random_case: An
     assert not slow.promote
     assert "too slow: allowed is at most 0.001 ms and at most 0.0001 times the champion's" in slow.reasons[0]
     assert '"fps":' in report_page(report, decision=fine, speed=candidate)
+
+
+def test_a_margin_of_a_time_or_of_memory_is_broken_by_more_of_it_and_one_of_throughput_by_less(
+    measured: SpeedReport, random_case: Any
+) -> None:
+    report = evaluate_classification(*random_case(60, 3), bootstrap_samples=10)
+    heavy = replace(
+        measured,
+        load_s=replace(measured.load_s, value=measured.load_s.value + 60),
+        peak_bytes=replace(measured.peak_bytes, value=measured.peak_bytes.value + 1e9),
+        throughput=tuple(
+            replace(each, per_second=replace(each.per_second, value=each.per_second.value / 2))
+            for each in measured.throughput
+        ),
+    )
+
+    def promoted(metric: str, by: float, candidate: SpeedReport, champion: SpeedReport) -> bool:
+        settings = EvaluationSection.model_validate({"gates": [{"kind": "margin", "metric": metric, "by": by}]})
+        now, before = (Measured(report=report, speed=each) for each in (candidate, champion))
+        made = judge_candidate(now, before, settings, min_accuracy=0, seed=1)
+        assert replay_gate(json.loads(json.dumps(made.evidence))).promote is made.promote
+        return made.promote
+
+    for metric, by in (("speed/load_s", 1), ("speed/memory_peak_mb", 100), ("speed/throughput_4", 0.001)):
+        assert promoted(metric, by, measured, heavy)
+        assert not promoted(metric, by, heavy, measured)
 
 
 def test_what_goes_wrong_in_the_fresh_process_is_told_here(folder: Path, tmp_path: Path) -> None:

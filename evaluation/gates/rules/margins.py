@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ecosight.config.gates import LOSSES
+from ecosight.config.gates import LOSSES, less_is_better
 from evaluation.gates.decision import ROUNDING, figure
 from evaluation.gates.measured import Measured
 from evaluation.gates.paired import paired_interval
@@ -19,7 +19,7 @@ def _find(rule: Rule, candidate: Measured, champion: Measured | None, options: O
     if now is None or before is None:
         whose = "the candidate" if now is None else "the champion"
         return missing(f"{metric} of {whose} is not known")
-    found: Finding = {"now": now.value, "before": before.value}
+    found: Finding = {"now": now.value, "before": before.value, "less_is_better": less_is_better(metric)}
     if not rule["confident"]:
         return found
     if candidate.predictions is None or champion.predictions is None:
@@ -33,7 +33,8 @@ def _find(rule: Rule, candidate: Measured, champion: Measured | None, options: O
 
 
 def _judge(rule: Rule, finding: Finding) -> Judged:
-    metric, margin, sign = rule["metric"], rule["by"], -1.0 if rule["metric"] in LOSSES else 1.0
+    metric, margin = rule["metric"], rule["by"]
+    sign = -1.0 if finding.get("less_is_better", metric in LOSSES) else 1.0  # older evidence does not say
     now, before = finding["now"], finding["before"]
     change = f"{metric} went from {figure(before)} to {figure(now)}"
     if not rule["confident"]:

@@ -102,7 +102,7 @@ class Contrasts:
             name: Contrast(
                 first=_or_none(self._value[first][name]),
                 second=_or_none(self._value[second][name]),
-                difference=self._difference(first, second, name),
+                difference=self.difference(first, second, name),
                 p=p.get(name),
                 n=len(self._part.truth),
                 groups=len(self.groups),
@@ -110,24 +110,8 @@ class Contrasts:
             for name in names
         }
 
-    def error(self, first: int, second: int, subset: str) -> float:
-        """Standard error of a difference of shares."""
-        column = self._columns[subset]
-        free = self.groups.count(self._masks[column]) - 1
-        spread = self._shares[second][:, column] - self._shares[first][:, column]
-        return float(np.nanstd(spread)) * ((free + 1) / free) ** 0.5 if free > 0 else 0.0
-
-    def ahead(self, first: int, second: int, mask: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """By how many samples of the mask the second is ahead in each group, int64 (groups,)."""
-        more = self._answers[second].correct.astype(np.int64) - self._answers[first].correct
-        return np.bincount(self.groups.index, weights=more * mask, minlength=len(self.groups)).astype(np.int64)
-
-    def _sums(self, right: NDArray[np.bool_] | None) -> NDArray[np.float64]:
-        one = np.zeros(len(self._part.truth), np.int64)
-        sums = [self.groups.sums(1, one, mask if right is None else mask & right) for mask in self._masks]
-        return np.hstack(sums) if sums else np.zeros((self.groups.pools, 0))
-
-    def _difference(self, first: int, second: int, name: str) -> Estimate:
+    def difference(self, first: int, second: int, name: str) -> Estimate:
+        """A figure of the second less that of the first."""
         values = [float(self._value[model][name][0]) for model in (first, second)]
         spreads = [self._spread[model][name] for model in (first, second)]
         support = self._support(first, second, name)
@@ -148,6 +132,23 @@ class Contrasts:
             bounded=name not in ("log_loss", "brier"),
             biases=(self._bias(first, name), self._bias(second, name)) if name == "ece" else (0.0, 0.0),
         )
+
+    def error(self, first: int, second: int, subset: str) -> float:
+        """Standard error of a difference of shares."""
+        column = self._columns[subset]
+        free = self.groups.count(self._masks[column]) - 1
+        spread = self._shares[second][:, column] - self._shares[first][:, column]
+        return float(np.nanstd(spread)) * ((free + 1) / free) ** 0.5 if free > 0 else 0.0
+
+    def ahead(self, first: int, second: int, mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """By how many samples of the mask the second is ahead in each group, int64 (groups,)."""
+        more = self._answers[second].correct.astype(np.int64) - self._answers[first].correct
+        return np.bincount(self.groups.index, weights=more * mask, minlength=len(self.groups)).astype(np.int64)
+
+    def _sums(self, right: NDArray[np.bool_] | None) -> NDArray[np.float64]:
+        one = np.zeros(len(self._part.truth), np.int64)
+        sums = [self.groups.sums(1, one, mask if right is None else mask & right) for mask in self._masks]
+        return np.hstack(sums) if sums else np.zeros((self.groups.pools, 0))
 
     def _ahead_by(self, first: int, second: int, name: str) -> NDArray[np.int64]:
         within = 3 if name == "top_3_accuracy" else 1

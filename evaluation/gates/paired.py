@@ -1,7 +1,8 @@
 """Owns the interval of the difference between two classifiers on one test part: the same resamples of groups for both.
 
 Both models meet the same easy and hard recordings, so their difference varies less than either figure. The interval is
-the one that a comparison shows (``evaluation.comparing.differences``). Equal bytes are equal.
+the one that a comparison shows (``evaluation.comparing.contrasting``); of other figures it is made by the same rules
+(``evaluation.comparing.differences``). Equal bytes are equal.
 """
 
 from __future__ import annotations
@@ -14,9 +15,12 @@ import numpy as np
 
 from ecosight.config.gates import LOSSES
 from evaluation.bootstrap import Groups, group_weights
-from evaluation.comparing.differences import Ahead, difference_estimate
+from evaluation.comparing.aligning import align
+from evaluation.comparing.comparison import HEADLINES
+from evaluation.comparing.contrasting import Contrasts
+from evaluation.comparing.differences import Ahead, combined_estimate, difference_estimate
 from evaluation.counting import Answers, Cells, figures
-from evaluation.estimates import Support
+from evaluation.estimates import Estimate, Support, estimate
 from evaluation.metrics import METRICS
 from evaluation.ranking import Ranking
 
@@ -28,6 +32,10 @@ if TYPE_CHECKING:
 __all__ = ["PairedInterval", "paired_interval"]
 
 _RANKED = frozenset({"auc", "average_precision", "macro_auc", "weighted_auc", "map", "weighted_average_precision"})
+_WITHIN = {"accuracy": 1, "recall": 1, "top_3_accuracy": 3, "top_5_accuracy": 5}
+"""Shares of samples: the truth is among so many most probable answers."""
+_COUNTED = frozenset({"precision", "f1", "weighted_precision", "weighted_f1"})
+"""Figures of the answers alone that a comparison does not show: groups that are answered alike tell nothing."""
 _NO_SPREAD = 1e-12
 
 
@@ -60,35 +68,69 @@ def paired_interval(
         return None
     if candidate.model_digest and candidate.model_digest == champion.model_digest:
         return PairedInterval(difference=0.0, low=0.0, high=0.0, groups=held)
-    chunks = [
-        one.value(weights) - other.value(weights) for weights in group_weights(groups.pools, resamples, seed=seed)
+    drawn = [
+        (one.value(weights), other.value(weights)) for weights in group_weights(groups.pools, resamples, seed=seed)
     ]
-    spread = np.concatenate(chunks)
-    found = difference_estimate(
-        difference,
-        spread,
-        Support.of(held),
-        ahead=_ahead(candidate, champion, groups, metric, spread),
-        bounded=metric.partition("/")[0] not in LOSSES,
-    )
+    spreads = np.concatenate([each[0] for each in drawn]), np.concatenate([each[1] for each in drawn])
+    found = _estimate(candidate, champion, metric, (one, other), spreads, groups, resamples=resamples, seed=seed)
     if found.low is None or found.high is None:
         return None
     return PairedInterval(difference=difference, low=found.low, high=found.high, groups=held)
 
 
-def _ahead(
-    candidate: Predictions, champion: Predictions, groups: Groups, metric: str, spread: NDArray[np.float64]
-) -> Ahead | None:
-    """In how many groups either has more right answers, where the metric is a share of them or nothing differs."""
-    name, _, label = metric.partition("/")
-    if name in LOSSES:
+def _estimate(
+    candidate: Predictions,
+    champion: Predictions,
+    metric: str,
+    measured: tuple[_Figure, _Figure],
+    spreads: tuple[NDArray[np.float64], ...],
+    groups: Groups,
+    *,
+    resamples: int,
+    seed: int,
+) -> Estimate:
+    """The difference as a comparison makes it, and by the same rules what a comparison does not show."""
+    one, other = measured
+    spread, support = spreads[0] - spreads[1], Support.of(max(one.groups, other.groups))
+    value = float(one.value()[0] - other.value()[0])
+    ahead = _ahead(candidate, champion, groups, one.name, one.label)
+    if ahead is None and one.name not in LOSSES and float(np.nanstd(spread)) < _NO_SPREAD:
+        ahead = Ahead(0, 0)
+    if ahead is None and not one.label and one.name in HEADLINES:
+        part = align([champion, candidate])
+        return Contrasts(part, {}, bootstrap_samples=resamples, seed=seed).difference(0, 1, one.name)
+    if ahead is None and one.name in _RANKED:
+        return combined_estimate(
+            estimate(float(other.value()[0]), spreads[1], support),
+            estimate(float(one.value()[0]), spreads[0], support),
+            spreads[1],
+            spreads[0],
+        )
+    return difference_estimate(
+        value,
+        spread,
+        support,
+        ahead=ahead,
+        unlike=_unlike(candidate, champion, groups, one.label) if one.name in _COUNTED else None,
+        bounded=one.name not in LOSSES,
+    )
+
+
+def _ahead(candidate: Predictions, champion: Predictions, groups: Groups, name: str, label: str) -> Ahead | None:
+    """In how many groups either has more right answers, where the metric is a share of them."""
+    if name not in _WITHIN:
         return None
-    if name == "accuracy" or (name == "recall" and label in candidate.labels):
-        more = candidate.correct.astype(np.int64) - champion.correct
-        if label:
-            more = more * (candidate.truth == candidate.labels.index(label))
-        return Ahead.of(np.bincount(groups.index, weights=more, minlength=len(groups)).astype(np.int64))
-    return Ahead(0, 0) if float(np.nanstd(spread)) < _NO_SPREAD else None
+    right = [Answers(each.truth, each.probabilities).rank < _WITHIN[name] for each in (candidate, champion)]
+    more = right[0].astype(np.int64) - right[1]
+    if label:
+        more = more * (candidate.truth == candidate.labels.index(label))
+    return Ahead.of(np.bincount(groups.index, weights=more, minlength=len(groups)).astype(np.int64))
+
+
+def _unlike(candidate: Predictions, champion: Predictions, groups: Groups, label: str) -> int:
+    """Groups in which the two answer otherwise; with a label, in which one says it and the other does not."""
+    said = [np.array(each.labels, dtype=object)[each.predicted] for each in (candidate, champion)]
+    return groups.count((said[0] == label) != (said[1] == label) if label else said[0] != said[1])
 
 
 class _Figure:
@@ -96,15 +138,16 @@ class _Figure:
 
     def __init__(self, answered: Predictions, groups: Groups, metric: str) -> None:
         name, _, label = metric.partition("/")
-        self._name = name if label else METRICS["classification"].get(name, "")
+        self.name = name if label else METRICS["classification"].get(name, "")
+        self.label = label
         self._column = answered.labels.index(label) if label in answered.labels else None
-        self.known = bool(self._name) and (not label or self._column is not None)
+        self.known = bool(self.name) and (not label or self._column is not None)
         there = answered.truth == self._column if self._column is not None else np.ones(len(answered), bool)
         if self._column is not None and name in ("precision", "f1"):
             there = there | (answered.predicted == self._column)
         self.groups = groups.count(there)
         self._ranking: Ranking | None = None
-        if self.known and self._name in _RANKED:
+        if self.known and self.name in _RANKED:
             truth = np.eye(len(answered.labels), dtype=bool)[answered.truth]
             self._ranking = Ranking(truth, answered.probabilities, groups)
         elif self.known:
@@ -115,5 +158,5 @@ class _Figure:
             found = self._ranking.figures() if weights is None else self._ranking.resampled(weights)
         else:
             found = figures(self._cells.totals(weights))
-        value = found[self._name]
+        value = found[self.name]
         return value if self._column is None else value[:, self._column]

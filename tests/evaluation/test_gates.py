@@ -11,6 +11,7 @@ import pytest
 
 from ecosight.config import EvaluationSection
 from ecosight.errors import InvalidInput
+from evaluation.comparing import compare
 from evaluation.detection import FoundBoxes, TrueBoxes, evaluate_detection
 from evaluation.gates import GateDecision, Measured, Verdict, gate_lines, judge_candidate, replay_gate
 from evaluation.gates.paired import paired_interval
@@ -163,6 +164,29 @@ def test_a_confident_margin_turns_losses_round() -> None:
     much_better, champion = measured(share(80)), measured(share(40), digest="c")
     assert only(judge(rule, much_better, champion)).outcome == "passed"
     assert only(judge(rule, measured(share(40)), measured(share(80), digest="c"))).outcome == "failed"
+
+
+@pytest.mark.parametrize(
+    "metric",
+    ["accuracy", "micro_f1", "macro_f1", "balanced_accuracy", "weighted_f1", "f1/owl", "recall/owl", "macro_auc"],
+)
+def test_a_confident_margin_is_not_passed_because_the_models_differ_in_one_or_two_groups(metric: str) -> None:
+    """In truth the candidate fails in 8% of groups where the champion does not; the margin is 8 points."""
+    passed, champion = 0, predictions([True] * 160, digest="c")
+    for seed in range(40):
+        fails = np.repeat(np.random.default_rng(seed).random(40) < 0.08, 4)
+        found = paired_interval(predictions(list(~fails)), champion, metric, resamples=100, seed=7)
+        passed += found is not None and found.low > -0.08
+    assert passed <= 2
+
+
+@pytest.mark.parametrize("metric", ["balanced_accuracy", "macro_f1", "macro_auc", "map", "brier", "ece"])
+def test_the_interval_of_a_margin_is_that_of_a_comparison(metric: str) -> None:
+    candidate, champion = (predictions(share(right), digest=name) for right, name in ((70, "a"), (60, "b")))
+    found = paired_interval(candidate, champion, metric, resamples=100, seed=7)
+    shown = compare([champion, candidate], bootstrap_samples=100, seed=7).pairs[0].metrics[metric].difference
+    assert found is not None
+    assert (found.low, found.high) == (shown.low, shown.high)
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "macro_f1", "map", "recall/owl"])

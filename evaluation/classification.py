@@ -129,6 +129,7 @@ class _Measured:
                 figures(cells.totals(weights)) | ranking.resampled(weights)
                 for weights in group_weights(groups.pools, bootstrap_samples, seed=seed)
             ),
+            cells.calibration_floors(),
         )
         said = np.eye(answers.classes, dtype=bool)[answers.predicted]
         self._groups_of = {

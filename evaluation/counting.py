@@ -21,7 +21,19 @@ if TYPE_CHECKING:
 
     from evaluation.bootstrap import Groups
 
-__all__ = ["BINS", "TOP", "Answers", "Cells", "Totals", "bin_of", "figures", "mean_of_defined", "rates", "ratio"]
+__all__ = [
+    "BINS",
+    "TOP",
+    "Answers",
+    "Cells",
+    "Totals",
+    "bin_of",
+    "figures",
+    "mean_of_defined",
+    "rates",
+    "ratio",
+    "without_chance",
+]
 
 BINS = 15
 """Equal-width confidence bins of the expected calibration error."""
@@ -82,6 +94,16 @@ class Cells:
         """Totals of the sample itself, or of resamples. Input: weights (r, pools), how often each was drawn."""
         return Totals(self.table.sum(axis=0, keepdims=True) if weights is None else weights @ self.table, self.classes)
 
+    def calibration_floors(self) -> dict[str, float]:
+        """``ece`` and ``classwise_ece`` without what chance adds to them, see ``without_chance``."""
+        totals = Totals(self.table, self.classes)
+        n = float(totals.n.sum())
+        gaps = totals.gaps.reshape(len(self.table), -1)
+        return {
+            "ece": without_chance(totals.bin_right - totals.bin_confidence) / n,
+            "classwise_ece": without_chance(gaps) / n / self.classes,
+        }
+
     @staticmethod
     def _gaps(answers: Answers, groups: Groups, column: int) -> NDArray[np.float64]:
         sure = answers.table[:, column]
@@ -125,6 +147,17 @@ def figures(totals: Totals) -> dict[str, NDArray[np.float64]]:
         "classwise_ece": np.abs(totals.gaps).sum(axis=(1, 2)) / totals.n / classes,
         **by_class,
     }
+
+
+def without_chance(gaps: NDArray[np.float64]) -> float:
+    """Sum over bins of how far each is from calibrated, less what the chance of its samples adds to its square.
+
+    That holds however few samples a bin has, while a resample of one sample shows nothing of its chance.
+
+    Input: gaps, float64 (pools, bins): what each pool adds to the gap of each bin.
+    Source: the square of a sum of independent parts exceeds that of its expectation by the sum of their variances.
+    """
+    return float(np.sqrt(np.maximum(0.0, gaps.sum(axis=0) ** 2 - (gaps**2).sum(axis=0))).sum())
 
 
 def rates(

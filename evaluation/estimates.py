@@ -8,8 +8,9 @@ is symmetric on the scale on which the figure is nearly normal, with Student's q
   the best precision beyond it counts. The lower end starts from the value less twice the bias that resampling shows;
 - losses (log loss, Brier score): logarithm, the upper end moved out by the skewness of the resamples;
 - calibration errors: they look larger than they are, the more so the fewer the samples. The interval reaches from
-  the value less twice the bias that resampling shows to the value itself, widened by the error on both sides; with
-  few groups it begins at 0, and with fewer than 30 it still covers some 90% instead of 95%.
+  the value less twice the bias that resampling shows, or from what is left of it without chance where that is less
+  (resampling shows too little where bins hold few samples), to the value itself, widened by the error on both sides;
+  with few groups it begins at 0. With 40 samples in all it still covers some 92% instead of 95%.
 
 Percentile and BCa intervals of the same resamples cover less: with 30 groups and a true accuracy of 0.94, percentile
 90%, BCa 92%, this one 97% (``tests/evaluation/test_coverage.py`` measures all three).
@@ -103,11 +104,19 @@ class Support:
         return cls(int(min(there.sum(), groups)), int(min((there - 1).sum(), groups - 1)))
 
 
-def estimate(value: float, resampled: NDArray[np.float64], support: Support, kind: Kind = "share") -> Estimate:
+def estimate(
+    value: float,
+    resampled: NDArray[np.float64],
+    support: Support,
+    kind: Kind = "share",
+    *,
+    floor: float | None = None,
+) -> Estimate:
     """A figure with its interval.
 
     Args:
         value: of the whole test part; NaN where undefined.
+        floor: of a calibration error, what is left of it without chance.
     Input: resampled, float64 (r,), the figure in each resample; where it is undefined there (NaN) it is left out.
     """
     if math.isnan(value):
@@ -127,7 +136,8 @@ def estimate(value: float, resampled: NDArray[np.float64], support: Support, kin
         further = quantile + max(0.0, _skewness(defined)) * (2 * quantile**2 + 1) / 6
         low, high = value * math.exp(-quantile * error / value), value * math.exp(min(further * error / value, 700.0))
     else:
-        low, high = max(0.0, value - 2 * bias - quantile * error), min(1.0, value + quantile * error)
+        least = value - 2 * bias if floor is None else min(value - 2 * bias, floor)
+        low, high = max(0.0, least - quantile * error), min(1.0, value + quantile * error)
     basis = "few groups" if support.free + 1 < FEW_GROUPS else "resampled groups"
     low = 0.0 if kind == "calibration" and basis == "few groups" else low
     return Estimate(value=float(value), low=float(low), high=float(high), basis=basis)

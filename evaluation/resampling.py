@@ -26,13 +26,17 @@ class Spread:
     """Named figures with their resamples.
 
     Input: value, each (1,) or (1, c), NaN where undefined. resampled, the same names in chunks, each (r,) or (r, c).
+        floors, of calibration errors, see ``estimate``.
     """
 
     def __init__(
-        self, value: Mapping[str, NDArray[np.float64]], resampled: Iterable[Mapping[str, NDArray[np.float64]]]
+        self,
+        value: Mapping[str, NDArray[np.float64]],
+        resampled: Iterable[Mapping[str, NDArray[np.float64]]],
+        floors: Mapping[str, float] | None = None,
     ) -> None:
         chunks = list(resampled)
-        self._value = value
+        self._value, self._floors = value, floors or {}
         self._spread = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in value}
 
     def of(self, name: str, support: Support, column: int | None = None, kind: Kind | None = None) -> Estimate:
@@ -45,4 +49,4 @@ class Spread:
         value, spread = self._value[name], self._spread[name]
         if column is not None:
             value, spread = value[:, column], spread[:, column]
-        return estimate(float(value[0]), spread, support, kind or kind_of(name))
+        return estimate(float(value[0]), spread, support, kind or kind_of(name), floor=self._floors.get(name))

@@ -156,7 +156,12 @@ class Contrasts:
         return np.bincount(self.groups.index, weights=more, minlength=len(self.groups)).astype(np.int64)
 
     def _bias(self, model: int, name: str) -> float:
-        return float(np.nanmean(self._spread[model][name]) - self._value[model][name][0])
+        """By how much a calibration error looks too large: as resampling shows it, or half of what chance adds."""
+        value = float(self._value[model][name][0])
+        return max(
+            float(np.nanmean(self._spread[model][name])) - value,
+            (value - self._cells[model].calibration_floors()[name]) / 2,
+        )
 
     def _unlike(self, first: int, second: int) -> int:
         return self.groups.count(self._answers[first].predicted != self._answers[second].predicted)

@@ -63,7 +63,7 @@ def difference_estimate(
         ahead: of a difference of shares of samples.
         unlike: groups in which the two differ at all, of a figure that depends on answers; None means all.
         bounded: whether it lies between -1 and 1.
-        biases: of calibration errors, by how much resampling shows each model's to look larger than it is.
+        biases: of calibration errors, by how much each model's looks larger than it is.
     Input: resampled, float64 (r,), the difference in each resample.
     """
     if math.isnan(value):

@@ -11,7 +11,7 @@ from ecosight.errors import InvalidInput, NotEnoughData
 from evaluation.bootstrap import Groups, group_weights
 from evaluation.calibration import calibration
 from evaluation.classification import part_digest
-from evaluation.counting import BINS, bin_of
+from evaluation.counting import BINS, bin_of, without_chance
 from evaluation.curves import thin_curve
 from evaluation.estimates import Estimate, Support
 from evaluation.multilabel.counting import LabelCells
@@ -105,6 +105,7 @@ class _Measured:
                 cells.figures(weights) | ranking.resampled(weights) | calibrated(weights)
                 for weights in group_weights(groups.pools, resamples, seed=seed)
             ),
+            {"classwise_ece": sum(map(without_chance, gaps)) / truth.size},
         )
         self._groups_of = {
             name: np.array([groups.count(mask[:, column]) for column in range(truth.shape[1])])

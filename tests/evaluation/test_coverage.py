@@ -75,6 +75,12 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
     assert all(found[name] <= 0.995 for name in ("accuracy", "macro_f1", "log_loss")), found
 
 
+@pytest.mark.parametrize(("skill", "groups"), [(1.5, 60), (2.5, 60)])
+def test_a_calibration_error_is_not_the_models_where_bins_hold_few_samples(skill: float, groups: int) -> None:
+    """Each sample is a group of its own: resampling alone would hold the truth in some 80% of test parts."""
+    assert coverage(World(size=1, skill=skill), groups, 200, resamples=100, whole=20_000)["ece"] >= 0.9
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("groups", [30, 100, 300])
 @pytest.mark.parametrize("world", [World(), World(mixed=True), World(classes=6, skill=4.0, alike=0.6)], ids=str)

@@ -37,7 +37,8 @@ def with_verdict(pair: Pair, error: float | None, *, correction: str, pairs: int
     outside = outside or contrast.difference.low > 0 or contrast.difference.high < 0  # type: ignore[operator]
     correction = "none" if pairs == 1 else correction  # one test needs none
     seen = pair.group_corrected is not None and pair.group_corrected <= ALPHA and outside
-    reach = _reach(ALPHA if correction == "none" else ALPHA / max(1, pairs))
+    alpha = ALPHA if correction == "none" else ALPHA / max(1, pairs)
+    reach = _reach(alpha)
     detectable = min(1.0, reach * error) if error else None
     if seen and shift:
         better, worse = (pair.second, pair.first) if shift > 0 else (pair.first, pair.second)
@@ -45,7 +46,9 @@ def with_verdict(pair: Pair, error: float | None, *, correction: str, pairs: int
         return replace(pair, better=better, detectable=detectable, verdict=verdict)
     more = None
     if shift and error:
-        more = max(1, math.ceil(contrast.groups * ((reach * error / shift) ** 2 - 1)))
+        # With fewer groups than this, even one model ahead in all of them is no less likely than alpha.
+        least = 1 + math.ceil(math.log2(1 / alpha))
+        more = max(1, least - contrast.groups, math.ceil(contrast.groups * ((reach * error / shift) ** 2 - 1)))
     verdict = (
         f"cannot tell {pair.first} and {pair.second} apart: {_unclear(pair, contrast, correction, more, detectable)}"
     )

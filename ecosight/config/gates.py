@@ -59,6 +59,7 @@ class MetricRule(_Rule):
         _check_metric(self.metric)
         if self.at_least is None and self.at_most is None:
             raise ValueError("a limit is missing: at_least or at_most")
+        _check_shares(self.metric, self.at_least, self.at_most)
         return self
 
 
@@ -73,6 +74,7 @@ class MarginRule(_Rule):
         _check_metric(self.metric)
         if self.by is None and self.metric != "accuracy":
             raise ValueError(f"by is missing: how much worse {self.metric} may be (accuracy alone has accuracy_margin)")
+        _check_shares(self.metric, self.by)
         return self
 
 
@@ -182,6 +184,15 @@ def _check_metric(name: str) -> None:
             f"{', '.join(_OVERALL)}; of one class, as in recall/fox: {', '.join(OF_CLASS)}; of the speed, as in "
             f"speed/fps: {', '.join(SPEED_NAMES)}"
         )
+
+
+def _check_shares(metric: str, *limits: float | None) -> None:
+    """Whoever writes 90 for 0.9 would block, or let in, whatever comes."""
+    if metric in ("log_loss", "brier") or metric.startswith("speed/"):
+        return
+    for limit in limits:
+        if limit is not None and not 0 <= limit <= 1:
+            raise ValueError(f"{metric} is a share from 0 to 1, so it has no limit of {limit:g}")
 
 
 GateRule = Annotated[

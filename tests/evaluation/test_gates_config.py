@@ -62,6 +62,8 @@ def test_every_kind_of_rule_is_read_and_survives_json(tmp_path: Path) -> None:
         ({"kind": "metric", "metric": "recal/fox", "at_least": 1}, "no metric 'recal/fox', did you mean recall/fox?"),
         ({"kind": "metric", "metric": "speed/fsp", "at_least": 1}, "no metric 'speed/fsp', did you mean speed/fps?"),
         ({"kind": "metric", "metric": "accuracy"}, "a limit is missing: at_least or at_most"),
+        ({"kind": "metric", "metric": "accuracy", "at_least": 90}, "accuracy is a share from 0 to 1"),
+        ({"kind": "margin", "metric": "recall/fox", "by": 2}, "recall/fox is a share from 0 to 1"),
         ({"kind": "margin", "metric": "macro_f1"}, "by is missing: how much worse macro_f1 may be"),
         ({"kind": "class_floor", "name": "rare", "at_least": 90}, "the rule class_floor 'rare' is wrong: at_least: "),
         ({"kind": "slice_floor", "at_least": 0.5}, "fact is missing"),

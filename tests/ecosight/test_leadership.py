@@ -153,7 +153,8 @@ def test_in_a_storm_of_take_overs_no_old_leader_ever_writes(database: Database, 
     # Leases of a millisecond: whoever looks takes over, mostly between another's look and its write.
     routings = RoutingStore(database)
     with leaders(database_url, {"one": 0.001, "two": 0.001, "three": 0.001}, pause_s=0.002) as running:
-        deadline = time.monotonic() + 30
+        # Nearly every write comes too late, and each waits for the disk: beside other work at it that takes minutes.
+        deadline = time.monotonic() + 180
         while len(writers(routings)) < 3 or routings.epoch() < 60:
             assert time.monotonic() < deadline
             time.sleep(0.1)

@@ -16,7 +16,7 @@ from dataset.parting.crossings import torn_groups, torn_pairs, torn_stations, wr
 from dataset.parting.guards import Violation, checked_overrides
 from dataset.parting.settling import Settled, settle
 from dataset.storing.manifests import VersionSummary
-from dataset.storing.rows import hex_of
+from dataset.storing.rows import HexIds
 from dataset.storing.snapshots import Snapshot
 from dataset.versions import DatasetRepository
 from ecosight.errors import NotFound
@@ -174,7 +174,7 @@ def _adopted(repository: DatasetRepository, ours: Snapshot, theirs: Snapshot) ->
 
 
 def _violations(plan: MergePlan, near_duplicates: NearDuplicates) -> tuple[Violation, ...]:
-    pairs, unsearched = copies_among(near_duplicates, hex_of(plan.come))
+    pairs, unsearched = copies_among(near_duplicates, HexIds(plan.come))
     snapshot = plan.snapshot
     return (
         *torn_groups(plan.rows, snapshot.groups),

@@ -13,7 +13,7 @@ from dataset.parting.group_parts import group_names, parts_of_groups
 from dataset.parting.guards import Violation
 from dataset.parting.schemes import FreeGroups, most_trained, place_groups, stations_in, stations_led
 from dataset.splitting import DatasetSplitter
-from dataset.storing.rows import entry_schema, hex_of, keys_of, keys_of_hex, rows_at, same_rows
+from dataset.storing.rows import HexIds, entry_schema, hex_of, keys_of, keys_of_hex, rows_at, same_rows
 from dataset.storing.snapshots import Snapshot, changed_counts, group_rows
 from ecosight.errors import NotFound
 
@@ -61,8 +61,8 @@ def settle(
     put = _without_removed(base, put)
     old = _aligned(base.entries.lookup(keys_of(put)), put)
     rows = _with_stations(_merged(put, old, now), base.scheme)
-    new = rows.filter(pc.is_null(rows.column("_part")))
-    pairs, unsearched = copies_among(near_duplicates, hex_of(keys_of(new)))
+    new = keys_of(rows.select(["id"]).filter(pc.is_null(rows.column("_part"))))
+    pairs, unsearched = copies_among(near_duplicates, HexIds(new))
     rows, placed, scheme = _with_parts(base, rows, splitter, pairs)
     fresh = _new_or_changed(rows, old)
     rows, old = rows.filter(fresh), base.entries.lookup(np.concatenate([keys_of(rows.filter(fresh)), keys_of(gone)]))

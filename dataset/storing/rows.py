@@ -6,8 +6,8 @@ Rows stay in Arrow tables: a million samples are some 150 MB, not a million Pyth
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, overload
 
 from ecosight.errors import InvalidInput
 from ecosight.ids import content_digest
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "HexIds",
     "Keys",
     "distinct",
     "entry_schema",
@@ -96,6 +97,29 @@ def hex_of(keys: NDArray[np.bytes_]) -> list[str]:
     """Keys as sample ids in hex."""
     text = keys.tobytes().hex()
     return [text[start : start + 64] for start in range(0, len(text), 64)]
+
+
+class HexIds(Sequence[str]):
+    """Keys as sample ids in hex, each made when it is asked for: a million of them would take 120 MB."""
+
+    def __init__(self, keys: NDArray[np.bytes_]) -> None:
+        self._keys = keys
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    @overload
+    def __getitem__(self, at: int) -> str: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[str]: ...
+    def __getitem__(self, at: int | slice) -> str | list[str]:
+        if isinstance(at, slice):
+            return hex_of(self._keys[at])
+        return hex_of(self._keys[[at]])[0]
+
+    def __iter__(self) -> Iterator[str]:
+        for start in range(0, len(self._keys), 1024):
+            yield from hex_of(self._keys[start : start + 1024])
 
 
 def group_key(name: str) -> bytes:

@@ -13,8 +13,7 @@ test: $(VENV)/.dev  ## The fast suite
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 test-slow: $(VENV)/.dev  ## Kill storms and simulations of minutes
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow --ignore=tests/journeys
-	$(BIN)/python -m pytest -m slow tests/journeys  # what they time would feel a second process
+	$(BIN)/python -m pytest -m slow
 
 check: $(VENV)/.dev  ## Style, types, floors
 	$(BIN)/ruff check .

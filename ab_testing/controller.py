@@ -17,6 +17,8 @@ from ab_testing.endings import Endings, RollbackRunner
 from ab_testing.policy import Policy
 from ab_testing.ramps import ramp_of
 from ab_testing.replaying import CheckHealth, is_hard, judge
+from ab_testing.stats.histogram import LatencyHistogram
+from ab_testing.stats.judge_latency import SLUGGISH_Q
 from ab_testing.stats.quantiles import freeze_threshold_ms
 from ab_testing.steering import ACTOR, Steering
 from ab_testing.strategies import load_strategy
@@ -164,7 +166,7 @@ class RolloutController:
         waited_s = (self._clock.now() - rollout.began_at).total_seconds()
         if not enough and waited_s < policy.reference_max_s and _measures_control(routing):
             return
-        threshold_ms = freeze_threshold_ms(reference, min_reference=1) if enough and reference.count else None
+        frozen = _thresholds(reference) if enough and reference.count else {}
         if 1 in policy.pause_at:
             verdict = Verdict(
                 action="pause", pause_for="agreement", reason="the policy asks a person to agree before step 1"
@@ -173,7 +175,7 @@ class RolloutController:
             self._act(rollout, routing, verdict, fence)
             return
         now = self._clock.now()
-        self._steering.save(rollout, fence, state="running", stage=1, stage_since=now, threshold_ms=threshold_ms)
+        self._steering.save(rollout, fence, state="running", stage=1, stage_since=now, **frozen)
 
     def _act(self, rollout: Rollout, routing: Routing, verdict: Verdict, fence: Fence) -> None:
         match verdict.action:
@@ -214,6 +216,14 @@ class RolloutController:
 
     def _save(self, rollout: Rollout, fence: Fence, **changes: Any) -> Rollout:
         return self._steering.save(rollout, fence, **changes)
+
+
+def _thresholds(reference: LatencyHistogram) -> dict[str, float]:
+    """What is slow, and what is sluggish, by the control's latencies of before."""
+    return {
+        "threshold_ms": freeze_threshold_ms(reference, min_reference=1),
+        "sluggish_ms": freeze_threshold_ms(reference, q=SLUGGISH_Q, min_reference=1),
+    }
 
 
 def _way_back(rollout: Rollout, routing: Routing, verdict: Verdict) -> dict[str, Any]:

@@ -24,6 +24,7 @@ class CandidateEvidence:
     Attributes:
         errors: bad is a key's first request that the intended arm did not answer.
         slow: bad is a key's first answer above the frozen threshold; only arms in worker processes are compared.
+        sluggish: the same above the lower threshold; no stages where it is not known.
         wrong: bad is a key's first wrong answer; units are keys with a label.
         labelled: bad is a key's first label: whether labels arrive alike in both arms.
         pairs: of a shadow: the candidate's and the champion's answers to the same requests.
@@ -44,6 +45,7 @@ class CandidateEvidence:
     arm: str
     errors: ArmCounts = field(default_factory=ArmCounts)
     slow: ArmCounts = field(default_factory=ArmCounts)
+    sluggish: ArmCounts = field(default_factory=ArmCounts)
     wrong: ArmCounts = field(default_factory=ArmCounts)
     labelled: ArmCounts = field(default_factory=ArmCounts)
     pairs: PairCounts = field(default_factory=PairCounts)
@@ -72,7 +74,7 @@ class CandidateEvidence:
 
     @classmethod
     def from_dict(cls, told: Mapping[str, Any]) -> Self:
-        counts = ("errors", "slow", "wrong", "labelled")
+        counts = [name for name in ("errors", "slow", "sluggish", "wrong", "labelled") if name in told]
         series = ("memory", "control_memory")
         return cls(
             **{
@@ -95,6 +97,7 @@ class Evidence:
     Attributes:
         stage_age_s, age_s: since the weights last changed, since the rollout began.
         threshold_ms: above it an answer is slow; None: the reference window is not over.
+        sluggish_ms: above it an answer is sluggish; None: the reference window is not over, or nobody asked then.
         assigned: keys of each arm at each stage, against the weights.
         seen_s_ago: since the last counted request of any arm; None: none yet.
         servers: that answer now.
@@ -106,6 +109,7 @@ class Evidence:
     stage_age_s: float
     age_s: float
     threshold_ms: float | None
+    sluggish_ms: float | None = None
     assigned: AssignmentCounts | None
     candidates: tuple[CandidateEvidence, ...]
     seen_s_ago: float | None = None

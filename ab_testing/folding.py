@@ -6,6 +6,7 @@ twice, and comes to the same counts.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -40,7 +41,6 @@ class EvidenceFold:
         self._awaiting: dict[str, list[Exposure]] = {}
         self._pairs: dict[str, dict[str, str]] = {}
         self._shadowed: dict[str, tuple[str, str, str]] = {}
-        self._slow_above = rollout.threshold_ms
         self._answers: dict[str, list[tuple[str, int, float]]] = {}
         self._memory = MemoryKeeper()
         self._seen_at: datetime | None = None
@@ -95,6 +95,7 @@ class EvidenceFold:
             stage_age_s=(now - since).total_seconds(),
             age_s=(now - self.rollout.began_at).total_seconds(),
             threshold_ms=self.rollout.threshold_ms,
+            sluggish_ms=self.rollout.sluggish_ms,
             assigned=self._assigned(),
             candidates=tuple(self._candidate(name, now, servers) for name in self.rollout.candidates),
             seen_s_ago=None if self._seen_at is None else max(0.0, (now - self._seen_at).total_seconds()),
@@ -162,15 +163,17 @@ class EvidenceFold:
         self._await_truth(exposure)
 
     def _find_slow(self) -> None:
-        """Answers above the threshold, once it is frozen; those of before are looked at again then."""
-        threshold = self.rollout.threshold_ms
-        if threshold is None:
+        """Answers above the thresholds, once they are frozen; those of before are looked at again then."""
+        if self.rollout.threshold_ms is None:
             return
+        slow_ms, sluggish_ms = self.rollout.threshold_ms, self.rollout.sluggish_ms or math.inf
         for name, answers in self._answers.items():
-            slow = self._arm(name).slow
+            arm = self._arm(name)
             for key, stage, latency_ms in answers:
-                if latency_ms > threshold:
-                    note_first(slow, key, stage)
+                if latency_ms > slow_ms:
+                    note_first(arm.slow, key, stage)
+                if latency_ms > sluggish_ms:
+                    note_first(arm.sluggish, key, stage)
             answers.clear()
 
     def _assigned(self) -> AssignmentCounts | None:
@@ -198,6 +201,7 @@ class EvidenceFold:
             arm=name,
             errors=self._compared(name, both, "met", "failed"),
             slow=self._compared(name, (CONTROL,), "answered", "slow"),
+            sluggish=self._compared(name, (CONTROL,), "answered", "sluggish"),
             wrong=self._compared(name, both, "labelled", "wrong"),
             labelled=self._compared(name, both, "met", "labelled"),
             pairs=self._pair_counts(name),

@@ -12,6 +12,7 @@ from scipy.special import ndtri
 from ab_testing.evidence import CandidateEvidence, Evidence
 from ab_testing.policy import Policy
 from ab_testing.stats import ArmCounts, AssignmentCounts, LatencyHistogram
+from ab_testing.stats.judge_latency import SLUGGISH_Q
 from ab_testing.strategies import load_strategy
 from ecosight.rollouts import BUCKETS, CANDIDATE, CHAMPION, CONTROL, Rollout
 from ecosight.values import ModelRef
@@ -81,8 +82,10 @@ class RehearsedRollout:
         needed = self._policy.reference_requests / per_s if per_s > 0 else float("inf")
         self.age_s = min(needed, self._policy.reference_max_s)
         measured = needed <= self._policy.reference_max_s
-        p99_ms = float(self._traffic.median_ms * np.exp(LATENCY_SIGMA * ndtri(0.99)))
-        self.rollout = replace(self.rollout, threshold_ms=p99_ms if measured else None)
+        if measured:
+            self.rollout = replace(
+                self.rollout, threshold_ms=self._usual_ms(0.99), sluggish_ms=self._usual_ms(SLUGGISH_Q)
+            )
         self.advance({})
         return self.age_s
 
@@ -117,6 +120,7 @@ class RehearsedRollout:
             stage_age_s=self._stage_age_s,
             age_s=age,
             threshold_ms=self.rollout.threshold_ms,
+            sluggish_ms=self.rollout.sluggish_ms,
             assigned=self._assigned if self._assigned.stages else None,
             candidates=(
                 replace(
@@ -149,24 +153,25 @@ class RehearsedRollout:
         errors = (self._hits(ours, t.error_rate * case.error_ratio), self._hits(theirs, t.error_rate))
         self._stage_failed += errors[0]
         latency, control_latency = self._latencies(ours, case.latency_ratio), self._latencies(theirs)
-        slow = known.slow
-        twin, threshold = weights.get(CONTROL, 0), self.rollout.threshold_ms
-        if twin and threshold is not None:
+        slow, sluggish = known.slow, known.sluggish
+        twin, slow_ms, sluggish_ms = weights.get(CONTROL, 0), self.rollout.threshold_ms, self.rollout.sluggish_ms
+        if twin and slow_ms is not None and sluggish_ms is not None:
             fair = self._latencies(counts.get(CONTROL, 0))
-            slow += ArmCounts.at(
-                own / (own + twin),
-                candidate=(ours, latency.above(threshold)),
-                control=(fair.count, fair.above(threshold)),
-            )
+            slow += _above(slow_ms, latency, fair, own / (own + twin))
+            sluggish += _above(sluggish_ms, latency, fair, own / (own + twin))
         self._candidate = replace(
             known,
             errors=known.errors + ArmCounts.at(share, candidate=(ours, errors[0]), control=(theirs, errors[1])),
             wrong=known.wrong + ArmCounts.at(share, candidate=(labels[0], wrong[0]), control=(labels[1], wrong[1])),
             labelled=known.labelled + ArmCounts.at(share, candidate=(ours, labels[0]), control=(theirs, labels[1])),
             slow=slow,
+            sluggish=sluggish,
             latency=known.latency + latency,
             control_latency=known.control_latency + control_latency,
         )
+
+    def _usual_ms(self, q: float) -> float:
+        return float(self._traffic.median_ms * np.exp(LATENCY_SIGMA * ndtri(q)))
 
     def _latencies(self, n: int, ratio: float = 1.0) -> LatencyHistogram:
         drawn = self._rng.lognormal(np.log(self._traffic.median_ms * ratio), LATENCY_SIGMA, n)
@@ -174,3 +179,8 @@ class RehearsedRollout:
 
     def _hits(self, n: int, probability: float) -> int:
         return int(self._rng.binomial(n, min(1.0, max(0.0, probability))))
+
+
+def _above(threshold_ms: float, candidate: LatencyHistogram, control: LatencyHistogram, share: float) -> ArmCounts:
+    counts = [(arm.count, arm.above(threshold_ms)) for arm in (candidate, control)]
+    return ArmCounts.at(share, candidate=counts[0], control=counts[1])

@@ -18,6 +18,7 @@ class ArmSightings:
     failed: dict[str, int] = field(default_factory=dict)
     answered: dict[str, int] = field(default_factory=dict)
     slow: dict[str, int] = field(default_factory=dict)
+    sluggish: dict[str, int] = field(default_factory=dict)
     labelled: dict[str, int] = field(default_factory=dict)
     wrong: dict[str, int] = field(default_factory=dict)
     wrong_answers: dict[str, dict[str, int]] = field(default_factory=dict)

@@ -210,11 +210,15 @@ def _evidence_lines(evidence: Told | None) -> list[str]:
         return []
     rows = [("against the control", "candidate bad / keys", "control bad / keys", "candidate", "control")]
     for candidate in evidence.get("candidates", ()):
-        for metric in ("errors", "slow", "wrong"):
+        for metric in ("errors", "slow", "sluggish", "wrong"):
             rows.append((f"{candidate['arm']} {metric}", *_rates(candidate.get(metric) or {})))
-    threshold = evidence.get("threshold_ms")
-    slow = "not known yet" if threshold is None else f"{threshold:.1f} ms"
-    return ["", f"evidence of stage {evidence['stage']} (slow is above {slow})", *table(rows)]
+    slow, sluggish = (_limit(evidence.get(name)) for name in ("threshold_ms", "sluggish_ms"))
+    heading = f"evidence of stage {evidence['stage']} (slow is above {slow}, sluggish above {sluggish})"
+    return ["", heading, *table(rows)]
+
+
+def _limit(threshold_ms: float | None) -> str:
+    return "a limit not known yet" if threshold_ms is None else f"{threshold_ms:.1f} ms"
 
 
 def _rates(counts: Told) -> tuple[str, str, str, str]:

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from ab_testing.evidence import CandidateEvidence, Evidence
 from ab_testing.policy import Policy
 from ab_testing.stats.counts import ArmCounts
-from ab_testing.stats.judge_rates import judge_latency, judge_rates
+from ab_testing.stats.judge_latency import judge_latency
+from ab_testing.stats.judge_rates import judge_rates
 from ab_testing.stats.multiplicity import bonferroni
 from ab_testing.stats.result import TestResult, Verdict
 from rollback.findings import Finding, State, found, tripped
@@ -93,6 +94,7 @@ def _latency(
         candidate.slow,
         candidate.control_latency,
         candidate.latency,
+        sluggish=None if evidence.sluggish_ms is None else candidate.sluggish,
         margin=policy.error_margin,
         alpha=alpha,
         min_ratio=policy.latency_ratio,

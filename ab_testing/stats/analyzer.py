@@ -12,10 +12,11 @@ from ab_testing.stats.histogram import LatencyHistogram
 from ab_testing.stats.judge_arms import judge_arms, judge_arms_ratio
 from ab_testing.stats.judge_fixed import FixedEvidence, judge_fixed
 from ab_testing.stats.judge_group import judge_group_sequential
+from ab_testing.stats.judge_latency import judge_latency
 from ab_testing.stats.judge_means import judge_means
 from ab_testing.stats.judge_memory import judge_memory
 from ab_testing.stats.judge_pairs import judge_pairs
-from ab_testing.stats.judge_rates import MARGIN, VISIBLE_RATE, VISIBLE_RATIO, judge_latency, judge_rates
+from ab_testing.stats.judge_rates import MARGIN, VISIBLE_RATE, VISIBLE_RATIO, judge_rates
 from ab_testing.stats.judge_shadow import judge_shadow
 from ab_testing.stats.judge_slices import judge_slices
 from ab_testing.stats.judge_split import judge_label_split, judge_split
@@ -88,6 +89,7 @@ class StatisticalAnalyzer:
         control: LatencyHistogram,
         candidate: LatencyHistogram,
         *,
+        sluggish: ArmCounts | None = None,
         q: float = 0.99,
         margin: float = MARGIN,
         min_ratio: float = 1.2,
@@ -101,6 +103,7 @@ class StatisticalAnalyzer:
             counts,
             control,
             candidate,
+            sluggish=sluggish,
             q=q,
             margin=margin,
             alpha=self.rollback_alpha,

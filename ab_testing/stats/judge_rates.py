@@ -1,4 +1,4 @@
-"""Owns the verdict about rates of bad units and about slow answers: roll back, or not, or too early to say.
+"""Owns the verdict about rates of bad units: roll back, or not, or too early to say.
 
 ``healthy`` is earned: it is said once a candidate that does real harm (its rate doubled, or 1% where the control
 hardly ever fails) would have been caught by now with a probability of four fifths.
@@ -13,13 +13,11 @@ from scipy.special import ndtri
 
 from ab_testing.stats.counts import ArmCounts
 from ab_testing.stats.forecast import Forecast, make_forecast
-from ab_testing.stats.histogram import LatencyHistogram
 from ab_testing.stats.mixing import Floats, log_threshold
-from ab_testing.stats.quantiles import quantile_interval_ms
 from ab_testing.stats.ratio import WORST_RATIO, log_e_worse, rate_ratio, ratio_interval, soft_trip
 from ab_testing.stats.result import TestResult, Verdict
 
-__all__ = ["judge_latency", "judge_rates"]
+__all__ = ["MARGIN", "MIN_BAD", "VISIBLE_RATE", "VISIBLE_RATIO", "judge_counts", "judge_rates", "log_e_of"]
 
 VISIBLE_RATIO = 2.0
 VISIBLE_RATE = 0.01
@@ -59,8 +57,9 @@ def judge_rates(
     low, high = _ratio_interval(counts, alpha)
     found = f"{_rate(counts.candidate_bad, counts.candidate_units)} of the candidate's units are bad, "
     found += f"{_rate(counts.control_bad, counts.control_units)} of the control's"
-    return _judge(
+    return judge_counts(
         counts,
+        log_e=log_e_of(counts, margin, worst_ratio),
         name=name,
         found=found,
         effect=ratio,
@@ -69,6 +68,7 @@ def judge_rates(
         min_effect=min_ratio,
         margin=margin,
         alpha=alpha,
+        bad=counts.candidate_bad,
         min_bad=min_bad,
         visible=(visible_ratio, visible_rate),
         worst_ratio=worst_ratio,
@@ -77,59 +77,11 @@ def judge_rates(
     )
 
 
-def judge_latency(
-    counts: ArmCounts,
-    control: LatencyHistogram,
-    candidate: LatencyHistogram,
-    *,
-    q: float = 0.99,
-    name: str = "latency_p99",
-    margin: float = MARGIN,
-    alpha: float = 0.01,
-    min_ratio: float = 1.2,
-    min_bad: int = MIN_BAD,
-    visible_ratio: float = VISIBLE_RATIO,
-    visible_rate: float = VISIBLE_RATE,
-    units_per_s: float | None = None,
-    share: float | None = None,
-) -> TestResult:
-    """Are the candidate's answers slower? Counts are of units that were slower than the frozen threshold.
-
-    Args:
-        counts: units, and those with an answer above ``freeze_threshold_ms`` of the control before the rollout.
-        control, candidate: all latencies during the rollout; they say by how much it is slower.
-        q: the quantile that is shown and compared.
-        min_ratio: a ratio of quantiles below never rolls back.
-        margin, alpha, min_bad, visible_ratio, visible_rate, units_per_s, share: as ``judge_rates``.
-    """
-    effect, interval, found = math.nan, (0.0, math.inf), "no latencies of both arms yet"
-    if control.count and candidate.count:
-        slow, usual = candidate.quantile_ms(q), control.quantile_ms(q)
-        effect = slow / usual
-        interval = _quantile_ratio(control, candidate, q, alpha)
-        found = f"the {q:.0%} quantile is {slow:.3g} ms for the candidate, {usual:.3g} ms for the control"
-    return _judge(
-        counts,
-        name=name,
-        found=found,
-        effect=effect,
-        effect_name=f"p{q * 100:g}_ratio",
-        interval=interval,
-        min_effect=min_ratio,
-        margin=margin,
-        alpha=alpha,
-        min_bad=min_bad,
-        visible=(visible_ratio, visible_rate),
-        # Above a threshold that 1 − q of the control exceed, all of the candidate is the worst there can be.
-        worst_ratio=1 / (1 - q),
-        units_per_s=units_per_s,
-        share=share,
-    )
-
-
-def _judge(
+def judge_counts(
     counts: ArmCounts,
     *,
+    log_e: float,
+    weight: float = 1.0,
     name: str,
     found: str,
     effect: float,
@@ -138,32 +90,25 @@ def _judge(
     min_effect: float,
     margin: float,
     alpha: float,
+    bad: int,
     min_bad: int,
     visible: tuple[float, float],
     worst_ratio: float,
     units_per_s: float | None,
     share: float | None,
 ) -> TestResult:
-    log_e = float(
-        log_e_worse(
-            counts.column("control_bad"),
-            counts.column("candidate_bad"),
-            counts.shares,
-            margin=margin,
-            worst_ratio=worst_ratio,
-        )
-    )
+    """The verdict from an e-value in which that of ``counts`` has a ``weight``, and from the candidate's bad units."""
     forecast: Forecast | None = None
     missing = ""
     if not (counts.control_units and counts.candidate_units):
         verdict = Verdict.NO_DATA
         found = "an arm has no units"
         missing = "units of both arms are needed"
-    elif bool(soft_trip(log_e, effect, counts.candidate_bad, alpha=alpha, min_effect=min_effect, min_bad=min_bad)):
+    elif bool(soft_trip(log_e, effect, bad, alpha=alpha, min_effect=min_effect, min_bad=min_bad)):
         verdict = Verdict.BREACH
     else:
         forecast = _forecast(
-            counts, margin, alpha, min_bad, visible, worst_ratio, units_per_s, share or counts.shares[-1]
+            counts, margin, weight * alpha, min_bad, visible, worst_ratio, units_per_s, share or counts.shares[-1]
         )
         verdict = Verdict.HEALTHY if forecast.units == 0 else Verdict.INSUFFICIENT
         missing = "" if verdict is Verdict.HEALTHY else str(forecast)
@@ -186,6 +131,11 @@ def _judge(
         },
         forecast=forecast,
     )
+
+
+def log_e_of(counts: ArmCounts, margin: float, worst_ratio: float) -> float:
+    control, candidate = counts.column("control_bad"), counts.column("candidate_bad")
+    return float(log_e_worse(control, candidate, counts.shares, margin=margin, worst_ratio=worst_ratio))
 
 
 def _forecast(
@@ -228,18 +178,6 @@ def _ratio_interval(counts: ArmCounts, alpha: float) -> tuple[float, float]:
     if not counts.stages:
         return 0.0, math.inf
     return ratio_interval(counts.column("control_bad"), counts.column("candidate_bad"), counts.shares, alpha=alpha)
-
-
-def _quantile_ratio(
-    control: LatencyHistogram, candidate: LatencyHistogram, q: float, alpha: float
-) -> tuple[float, float]:
-    """Both quantiles lie in their intervals with probability 1 − α, so their ratio lies between the extremes."""
-    low, high = quantile_interval_ms(candidate, q, alpha=alpha / 2)
-    least, most = quantile_interval_ms(control, q, alpha=alpha / 2)
-    return (
-        low / most if most is not None else 0.0,
-        high / least if high is not None and least > 0 else math.inf,
-    )
 
 
 def _rate(bad: int, units: int) -> str:

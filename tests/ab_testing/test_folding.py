@@ -72,6 +72,14 @@ def test_slow_answers_are_found_once_the_threshold_is_frozen() -> None:
     )  # the champion in the server is no fair comparison
 
 
+def test_sluggish_answers_are_found_with_the_slow_ones() -> None:
+    answers = [an_exposure(1, latency_ms=90), an_exposure(2, latency_ms=30), an_exposure(3, CONTROL, latency_ms=20)]
+    found = candidate(answers, threshold_ms=50.0, sluggish_ms=25.0)
+    assert (found.slow.candidate_bad, found.sluggish.candidate_bad) == (1, 2)
+    assert (found.sluggish.control_units, found.sluggish.control_bad) == (1, 0)
+    assert candidate(answers, threshold_ms=50.0).sluggish.candidate_bad == 0  # of a rollout that began before they were
+
+
 def test_truths_count_whether_they_come_before_the_answer_or_after() -> None:
     truths = [("pred_1", "gun_shot"), ("pred_2", "dog_bark")]
     exposures = [an_exposure(1), an_exposure(2), an_exposure(3)]

@@ -128,6 +128,10 @@ def test_slower_answers_trip_only_once_it_is_known_what_is_slow() -> None:
         "control_latency": LatencyHistogram.of(usual),
     }
     assert names(look(**slow)) == ["latency"]
+    sluggish = ArmCounts.at(0.5, control=(2000, 200), candidate=(2000, 1900))
+    few = {**slow, "slow": ArmCounts.at(0.5, control=(2000, 0), candidate=(2000, 4)), "sluggish": sluggish}
+    assert names(look(**few)) == []  # a rollout from before there were two thresholds
+    assert names(look(**few, evidence={"sluggish_ms": 30.0})) == ["latency"]
     unknown = look(**slow, evidence={"threshold_ms": None})
     assert unknown.trips == ()
     assert "says what is slow" in check(unknown, "latency").missing

@@ -21,6 +21,7 @@ from ab_testing.stats import (
     TestResult,
     Verdict,
 )
+from ab_testing.stats.mixing import Floats
 from ecosight.errors import InvalidInput
 
 ANALYZER = StatisticalAnalyzer()
@@ -145,6 +146,53 @@ def test_harm_is_a_breach_only_where_it_matters() -> None:
         ANALYZER.compare_rates(ArmCounts.at(0.01, control=(9_900, 0), candidate=(100, 4))).verdict is not Verdict.BREACH
     )
     assert ANALYZER.compare_rates(ArmCounts.at(0.01, control=(9_900, 0), candidate=(100, 5))).verdict is Verdict.BREACH
+
+
+def slow_and_sluggish(usual: Floats, ours: Floats, theirs: Floats) -> tuple[TestResult, TestResult]:
+    """What is said of the candidate's and the control's latencies: without the lower threshold, and with it."""
+    slow, sluggish = (
+        ArmCounts.at(
+            0.2,
+            candidate=(len(ours), int((ours > limit).sum())),
+            control=(len(theirs), int((theirs > limit).sum())),
+        )
+        for limit in np.quantile(usual, [0.99, 0.9])
+    )
+    arms = LatencyHistogram.of(theirs), LatencyHistogram.of(ours)
+    return ANALYZER.compare_latency(slow, *arms), ANALYZER.compare_latency(slow, *arms, sluggish=sluggish)
+
+
+def test_what_is_slower_in_everything_is_found_by_the_lower_threshold() -> None:
+    """After 20 s of 5 and 20 answers a second: half as long again is found in most canaries, by the p99 alone in few."""
+    found = np.zeros(2)
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        drawn = (rng.lognormal(3 + np.log(f), 0.5, n) for f, n in ((1, 2000), (1.5, 100), (1, 400)))
+        found += [told.verdict is Verdict.BREACH for told in slow_and_sluggish(*drawn)]
+    alone, both = found
+    assert both >= 26
+    assert alone <= 16
+
+
+def test_what_is_slow_in_rare_cases_is_found_by_the_upper_threshold() -> None:
+    rng = np.random.default_rng(5)
+    usual, ours, theirs = (rng.lognormal(3, 0.5, n) for n in (2000, 600, 2400))
+    ours[rng.random(600) < 0.05] *= 10
+    assert all(told.verdict is Verdict.BREACH for told in slow_and_sluggish(usual, ours, theirs))
+
+
+def test_a_few_percent_between_two_processes_are_no_harm_however_sure_they_are() -> None:
+    """Also while a few stragglers make the 99th percentile look a fifth higher."""
+    slow = ArmCounts.at(0.5, candidate=(1000, 14), control=(1000, 10))
+    sluggish = ArmCounts.at(0.5, candidate=(1000, 250), control=(1000, 100))
+    usual = np.linspace(20, 22, 1000)
+    theirs, ours = LatencyHistogram.of(usual), LatencyHistogram.of(np.append(usual[14:] + 0.5, [30.0] * 14))
+    told = ANALYZER.compare_latency(slow, theirs, ours, sluggish=sluggish)
+    assert told.effect is not None
+    assert told.effect > 1.2
+    assert told.verdict is not Verdict.BREACH
+    slower = LatencyHistogram.of(np.append(usual[14:] + 2.5, [30.0] * 14))  # by an eighth in everything
+    assert ANALYZER.compare_latency(slow, theirs, slower, sluggish=sluggish).verdict is Verdict.BREACH
 
 
 def test_metrics_that_may_roll_back_share_alpha() -> None:

@@ -1,0 +1,106 @@
+"""Owns the verdict about slow answers: rates of units beyond frozen thresholds, and the ratio of a quantile."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ab_testing.stats.counts import ArmCounts
+from ab_testing.stats.histogram import LatencyHistogram
+from ab_testing.stats.judge_rates import MARGIN, MIN_BAD, VISIBLE_RATE, VISIBLE_RATIO, judge_counts, log_e_of
+from ab_testing.stats.quantiles import quantile_interval_ms
+from ab_testing.stats.result import TestResult
+
+__all__ = ["SLUGGISH_Q", "judge_latency"]
+
+SLUGGISH_Q = 0.9
+"""Slower in everything shows here first: ten times as many answers lie above the control's 90th percentile as above its
+99th, and a model that takes half as long again sends twice and six times as many beyond them. What is slow in rare
+cases only shows at the 99th alone."""
+
+
+def judge_latency(
+    counts: ArmCounts,
+    control: LatencyHistogram,
+    candidate: LatencyHistogram,
+    *,
+    sluggish: ArmCounts | None = None,
+    q: float = 0.99,
+    name: str = "latency_p99",
+    margin: float = MARGIN,
+    alpha: float = 0.01,
+    min_ratio: float = 1.2,
+    min_bad: int = MIN_BAD,
+    visible_ratio: float = VISIBLE_RATIO,
+    visible_rate: float = VISIBLE_RATE,
+    units_per_s: float | None = None,
+    share: float | None = None,
+) -> TestResult:
+    """Are the candidate's answers slower? Counts are of units that were slower than the frozen threshold.
+
+    With two thresholds the e-value is the mean of both e-values, which is one itself. The lower one's counts as nothing
+    while the quantile that it stands for is not at least √``min_ratio`` times the control's: a difference of a few
+    percent between two processes becomes certain there long before it matters.
+
+    Args:
+        counts: units, and those with an answer above ``freeze_threshold_ms`` of the control before the rollout.
+        control, candidate: all latencies during the rollout; they say by how much it is slower.
+        sluggish: the same units, and those above ``freeze_threshold_ms(…, q=SLUGGISH_Q)``; it finds a model that is
+            slower in everything in half of the time. None: it was not counted.
+        q: the quantile that is shown and compared.
+        min_ratio: a ratio of quantiles below never rolls back.
+        margin, alpha, min_bad, visible_ratio, visible_rate, units_per_s, share: as ``judge_rates``.
+    """
+    effect, interval, found = math.nan, (0.0, math.inf), "no latencies of both arms yet"
+    # Above a threshold that 1 − q of the control exceed, all of the candidate is the worst there can be.
+    worst_ratio = 1 / (1 - q)
+    log_e, bad, weight = log_e_of(counts, margin, worst_ratio), counts.candidate_bad, 1.0
+    if sluggish is not None:
+        weight = 0.5
+        log_e += math.log(weight)
+        if _is_slower(control, candidate, SLUGGISH_Q, math.sqrt(min_ratio)):
+            second = log_e_of(sluggish, margin, 1 / (1 - SLUGGISH_Q)) + math.log(1 - weight)
+            log_e, bad = float(np.logaddexp(log_e, second)), max(bad, sluggish.candidate_bad)
+    if control.count and candidate.count:
+        slow, usual = candidate.quantile_ms(q), control.quantile_ms(q)
+        effect = slow / usual
+        interval = _quantile_ratio(control, candidate, q, alpha)
+        found = f"the {q:.0%} quantile is {slow:.3g} ms for the candidate, {usual:.3g} ms for the control"
+    return judge_counts(
+        counts,
+        log_e=log_e,
+        weight=weight,
+        name=name,
+        found=found,
+        effect=effect,
+        effect_name=f"p{q * 100:g}_ratio",
+        interval=interval,
+        min_effect=min_ratio,
+        margin=margin,
+        alpha=alpha,
+        bad=bad,
+        min_bad=min_bad,
+        visible=(visible_ratio, visible_rate),
+        worst_ratio=worst_ratio,
+        units_per_s=units_per_s,
+        share=share,
+    )
+
+
+def _quantile_ratio(
+    control: LatencyHistogram, candidate: LatencyHistogram, q: float, alpha: float
+) -> tuple[float, float]:
+    """Both quantiles lie in their intervals with probability 1 − α, so their ratio lies between the extremes."""
+    low, high = quantile_interval_ms(candidate, q, alpha=alpha / 2)
+    least, most = quantile_interval_ms(control, q, alpha=alpha / 2)
+    return (
+        low / most if most is not None else 0.0,
+        high / least if high is not None and least > 0 else math.inf,
+    )
+
+
+def _is_slower(control: LatencyHistogram, candidate: LatencyHistogram, q: float, least: float) -> bool:
+    if not (control.count and candidate.count):
+        return False
+    return candidate.quantile_ms(q) >= least * control.quantile_ms(q)

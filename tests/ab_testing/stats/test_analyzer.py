@@ -163,7 +163,7 @@ def slow_and_sluggish(usual: Floats, ours: Floats, theirs: Floats) -> tuple[Test
 
 
 def test_what_is_slower_in_everything_is_found_by_the_lower_threshold() -> None:
-    """After 20 s of 5 and 20 answers a second: half as long again is found in most canaries, by the p99 alone in few."""
+    """After 20 s of 5 and 20 answers a second: half as long again is found in most canaries, by the p99 in few."""
     found = np.zeros(2)
     for seed in range(40):
         rng = np.random.default_rng(seed)

@@ -9,6 +9,7 @@ import numpy as np
 
 from ecosight.errors import InvalidInput
 from ecosight.seeds import generator
+from evaluation.estimates import Support
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -52,6 +53,11 @@ class Groups:
     def count(self, mask: NDArray[np.bool_]) -> int:
         """Groups with at least one sample of the mask, bool (n,)."""
         return int(np.unique(self.index[mask]).size)
+
+    def support(self, samples: NDArray[np.bool_] | NDArray[np.int64] | None = None) -> Support:
+        """What a figure over some samples rests on: a mask, or their positions; None: over all."""
+        size = np.bincount(self.index if samples is None else self.index[samples]).astype(np.float64)
+        return Support.of(int(np.count_nonzero(size)), size.sum() ** 2 / max((size**2).sum(), 1.0))
 
     def sums(self, columns: int, column: NDArray[Any], weight: NDArray[Any] | None = None) -> NDArray[np.float64]:
         """Sums by pool and column, float64 (pools, columns); each sample adds its weight (or 1) to its column."""

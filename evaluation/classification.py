@@ -21,10 +21,10 @@ from evaluation.bootstrap import Groups, group_weights
 from evaluation.calibration import calibration, class_calibration
 from evaluation.counting import Answers, Cells, figures
 from evaluation.curves import thin_curve
-from evaluation.estimates import Estimate, Support
+from evaluation.estimates import Estimate
 from evaluation.ranking import Ranking
 from evaluation.report import OVERALL, ClassFigures, ClassificationReport, GroupFigures
-from evaluation.resampling import Spread
+from evaluation.resampling import Spread, class_supports
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -132,31 +132,25 @@ class _Measured:
             cells.calibration_floors(),
         )
         said = np.eye(answers.classes, dtype=bool)[answers.predicted]
-        self._groups_of = {
-            name: np.array([groups.count(mask[:, column]) for column in range(answers.classes)])
-            for name, mask in (("there", truth), ("said", said), ("either", truth | said), ("not there", ~truth))
-        }
+        self._supports = class_supports(groups, truth, said)
 
     def overall(self) -> dict[str, Estimate]:
-        every, there = Support.of(len(self._groups)), self._groups_of["there"]
-        means = {"balanced_accuracy": there, "map": there, "macro_auc": np.minimum(there, self._groups_of["not there"])}
-        means |= {"macro_precision": self._groups_of["either"], "macro_f1": self._groups_of["either"]}
+        every = self._groups.support()
+        means = {"balanced_accuracy": "recall", "map": "average_precision"}
+        means |= {f"macro_{figure}": figure for figure in ("precision", "f1", "auc")}
         return {
-            name: self._spread.of(name, Support.of_classes(means[name], len(self._groups)) if name in means else every)
+            name: self._spread.mean_over(name, means[name], self._supports[means[name]], every)
+            if name in means
+            else self._spread.of(name, every)
             for name in OVERALL
         }
 
     def of_class(self, column: int) -> ClassFigures:
-        there, said, either, others = (
-            int(self._groups_of[name][column]) for name in ("there", "said", "either", "not there")
-        )
-        rests_on = {"precision": said or there, "recall": there, "f1": either}
-        rests_on |= {"auc": min(there, others), "average_precision": there}
         return ClassFigures(
-            **{name: self._spread.of(name, Support.of(groups), column) for name, groups in rests_on.items()},
+            **{figure: self._spread.of(figure, each[column], column) for figure, each in self._supports.items()},
             support=int((self._answers.truth == column).sum()),
             predicted=int((self._answers.predicted == column).sum()),
-            group_count=there,
+            group_count=self._supports["recall"][column].groups,
         )
 
 

@@ -1,7 +1,8 @@
 """Owns the 95% interval of a figure: from its resamples, honest where resampling says too little.
 
 A figure's standard error is the spread of its values over resampled groups (recordings, bursts, sites). The interval
-is symmetric on the scale on which the figure is nearly normal, with Student's quantile for the number of groups:
+is symmetric on the scale on which the figure is nearly normal, with Student's quantile for the number of groups, where
+groups of unequal size count as the fewer of equal size that say as much (Kish):
 
 - shares of 1 (accuracy, F1, AUC, …): log odds, so an interval never leaves [0, 1];
 - a detector's average precision: the same, but it looks better than it is where boxes are few, because at each recall
@@ -20,18 +21,20 @@ interval is that of Clopper and Pearson with each group counted as one trial.
 
 Source: Efron & Tibshirani (1993), "An Introduction to the Bootstrap", chapters 12 and 13; Hall (1992), "On the removal
     of skewness by transformation"; Korn & Graubard (1998), "Confidence intervals for proportions with small expected
-    number of positive counts estimated from survey data"; Clopper & Pearson (1934).
+    number of positive counts estimated from survey data"; Kish (1965), "Survey Sampling"; Clopper & Pearson (1934).
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 __all__ = ["BASES", "COVERAGE", "FEW_GROUPS", "UNDEFINED", "Estimate", "Kind", "Support", "estimate"]
@@ -46,6 +49,8 @@ BASES = {
 }
 """What an interval rests on, and what is said about it."""
 _NO_SPREAD = 1e-9
+_LEAST_FREE = 0.5
+"""One group that outweighs all others leaves next to nothing to judge its spread by."""
 
 Kind = Literal["share", "interpolated", "loss", "calibration"]
 
@@ -84,24 +89,44 @@ class Support:
     Attributes:
         groups: groups that can change it.
         free: degrees of freedom that are left for its spread; below 1 there is no interval.
+        widening: by how many times the variance of resamples is to be multiplied: among n equal groups it is n − 1
+            n-ths of what it should be.
     """
 
     groups: int
-    free: int
+    free: float
+    widening: float
 
     @classmethod
-    def of(cls, groups: int) -> Support:
-        """Of a figure over samples of ``groups`` groups."""
-        return cls(int(groups), int(groups) - 1)
+    def of(cls, groups: int, effective: float | None = None) -> Support:
+        """Of a figure over samples of ``groups`` groups.
+
+        Args:
+            effective: as many groups of equal size would say as much; None: they are of equal size.
+        """
+        alike = float(groups) if effective is None else effective
+        return cls(int(groups), max(1.0, alike - 1) if groups > 1 else 0.0, alike / max(alike - 1, _LEAST_FREE))
 
     @classmethod
-    def of_classes(cls, groups_by_class: NDArray[Any], groups: int) -> Support:
+    def of_classes(
+        cls, each: Sequence[Support], every: Support, variances: NDArray[np.float64] | None = None
+    ) -> Support:
         """Of a mean over classes, each of which is known by its own groups only.
 
         Where every group holds one class, one degree is lost for each class; where groups hold all classes, one.
+        The variance of a class with few groups is understated most, and it makes up most of the mean's.
+
+        Args:
+            each: of the classes. every: of all samples.
+            variances: of each class's figure over the resamples; None: not known, as if each were one over its groups.
         """
-        there = np.asarray(groups_by_class)[np.asarray(groups_by_class) > 0]
-        return cls(int(min(there.sum(), groups)), int(min((there - 1).sum(), groups - 1)))
+        groups = min(sum(support.groups for support in each), every.groups)
+        free = min(sum(support.free for support in each), every.free)
+        shown = np.array([1 / (1 + support.free) if support.groups else 0.0 for support in each])
+        if variances is not None and np.nansum(variances) > 0:
+            shown = np.nan_to_num(variances)
+        widening = float(shown @ [support.widening for support in each] / max(shown.sum(), 1e-300))
+        return cls(groups, free, widening)
 
 
 def estimate(
@@ -124,7 +149,7 @@ def estimate(
     defined = resampled[~np.isnan(resampled)]
     if support.free < 1 or defined.size < 2:
         return Estimate(value=float(value))
-    error = float(defined.std()) * math.sqrt(support.groups / support.free)
+    error = float(defined.std()) * math.sqrt(support.widening)
     if error < _NO_SPREAD:
         return _exact(value, support.groups, kind)
     quantile, bias = _student(support.free), max(0.0, float(defined.mean()) - value)
@@ -158,7 +183,7 @@ def _skewness(values: NDArray[np.float64]) -> float:
     return float((((values - values.mean()) / values.std()) ** 3).mean())
 
 
-def _student(free: int) -> float:
+def _student(free: float) -> float:
     from scipy.special import stdtrit
 
     return float(stdtrit(free, (1 + COVERAGE) / 2))

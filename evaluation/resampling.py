@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,9 @@ from evaluation.estimates import UNDEFINED, Estimate, Kind, Support, estimate
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Spread", "kind_of"]
+    from evaluation.bootstrap import Groups
+
+__all__ = ["Spread", "class_supports", "kind_of"]
 
 
 def kind_of(name: str) -> Kind:
@@ -39,6 +42,17 @@ class Spread:
         self._value, self._floors = value, floors or {}
         self._spread = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in value}
 
+    def mean_over(
+        self, name: str, classes: str, each: Sequence[Support], every: Support, kind: Kind | None = None
+    ) -> Estimate:
+        """A figure that is the mean of ``classes``, the same figure of each class; empty where that is not known."""
+        variances = None
+        if classes in self._spread:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", RuntimeWarning)  # a class that is in no resample has no variance
+                variances = np.nanvar(self._spread[classes], axis=0)
+        return self.of(name, Support.of_classes(each, every, variances), kind=kind)
+
     def of(self, name: str, support: Support, column: int | None = None, kind: Kind | None = None) -> Estimate:
         """The figure with its interval; ``column`` picks a class, ``kind`` is that of the name where it is not told.
 
@@ -50,3 +64,30 @@ class Spread:
         if column is not None:
             value, spread = value[:, column], spread[:, column]
         return estimate(float(value[0]), spread, support, kind or kind_of(name), floor=self._floors.get(name))
+
+
+def class_supports(groups: Groups, truth: NDArray[np.bool_], said: NDArray[np.bool_]) -> dict[str, list[Support]]:
+    """What each class's figures rest on: figure -> a support for each class.
+
+    Input: truth, said, bool (n, c): whether a sample is of a class, and whether the model said so.
+    """
+
+    def over(mask: NDArray[np.bool_]) -> list[Support]:
+        return [groups.support(column) for column in mask.T]
+
+    there = over(truth)
+
+    def least(others: list[Support]) -> list[Support]:
+        """Of both, what says less: one group that holds most of a class weighs on all its figures."""
+        pairs = zip(there, others, strict=True)
+        return [
+            min((each for each in pair if each.groups), key=lambda each: each.free, default=pair[0]) for pair in pairs
+        ]
+
+    return {
+        "precision": least(over(said)),
+        "recall": there,
+        "f1": least(over(truth | said)),
+        "auc": [min(pair, key=lambda each: each.free) for pair in zip(there, over(~truth), strict=True)],
+        "average_precision": there,
+    }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -169,12 +170,15 @@ def _path(source: Source, path: Path, told: str) -> Path:
     except ValueError:
         raise InvalidInput(f"{told[:200]!r} is neither a path nor an address") from None
     local = parse_qs(url.query).get("d")  # /data/local-files/?d=recordings/1.wav
-    name = unquote(local[0] if local else url.path)
     if local:
-        return source.find(name, near=[path.parent])
+        return source.find(local[0], near=[path.parent])
+    name = unquote(url.path)
     try:
         return source.find(name if not url.scheme else "/" + name, near=[path.parent])
     except InvalidInput:
+        if url.query or url.fragment:  # the name of a file may hold what divides an address
+            with suppress(InvalidInput):
+                return source.find(told, near=[path.parent])
         last = name.rpartition("/")[2]
         if not _UPLOAD.match(last):
             raise

@@ -12,6 +12,7 @@ from typing import Any
 from dataset.labels import check_group, check_label
 from dataset.readers.json_text import number
 from dataset.readers.source import Source
+from dataset.readers.tables import SEMICOLONS
 from dataset.readers.values import Found, ReadOptions, Skipped, Span
 from ecosight.errors import InvalidInput
 
@@ -71,7 +72,9 @@ def _rows(source: Path, faults: list[str]) -> Iterator[tuple[int, dict[str, str]
             if missing:
                 raise InvalidInput(
                     f"{source.name} has no column {' and no column '.join(missing)} (it has: {', '.join(columns)})",
-                    hint="The first line names the columns: path,label or path,label,group.",
+                    hint=SEMICOLONS
+                    if any(";" in name for name in columns)
+                    else "The first line names the columns: path,label or path,label,group.",
                 )
             if twice := sorted(name for name in set(columns) if name and columns.count(name) > 1):
                 raise InvalidInput(f"{source.name} has several columns {twice[0]!r}", hint="Which one counts?")

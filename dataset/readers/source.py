@@ -48,26 +48,27 @@ class Source:
         """The regular file that an annotation names.
 
         Args:
-            told: a path relative to the root or to one of ``near``; of a path of another machine only the name counts.
-                If a relative path is not there, its name counts too, since folders are renamed; but see ``settle``.
+            told: a path relative to the root or to one of ``near``; of a path of another machine the last folders
+                count, as far as they are here too, and else only the name. If a relative path is not there, its name
+                counts too, since folders are renamed; but see ``settle``.
         Raises: InvalidInput: it is not there, leads out of the root, or several files have its name.
         """
         clean = told.strip().replace("\\", "/")
         if not clean or "\0" in clean:
             raise InvalidInput("no file is named" if not clean else f"{told[:80]!r} is no file name")
         if _MACHINE_PATH.match(clean):
-            return self.called(clean)
+            guess = self.called(clean)
+            if self._has_folders(guess, clean):
+                self._named.add(guess)
+                return guess
+            return self._guess(guess, "/".join(clean.split("/")[-2:]), told)
         inside = [path for folder in (*near, self.root) if (path := within(self.root, folder, clean)) is not None]
         if not inside:
             raise InvalidInput(f"{told[:200]!r} leads out of {self.root.name or self.root}")
         if there := next((path for path in inside if os.path.isfile(path)), None):
             self._named.add(there)
             return there
-        guess = self.called(clean)
-        if guess in self._contested:
-            raise InvalidInput(f"there is no file {told[:200]!r}; the one of that name belongs to other annotations")
-        self._guessed[guess].add(posixpath.normpath(clean))
-        return guess
+        return self._guess(self.called(clean), posixpath.normpath(clean), told)
 
     def settle(self) -> bool:
         """After all was read: whether files were found by their names alone that are another's. Then read again.
@@ -122,6 +123,13 @@ class Source:
                 return file.read(_HEAD_BYTES).decode("utf-8", "replace")
         except OSError:
             return ""
+
+    def _guess(self, path: Path, named: str, told: str) -> Path:
+        """A file that was found by its name alone, for the path that was told."""
+        if path in self._contested:
+            raise InvalidInput(f"there is no file {told[:200]!r}; the one of that name belongs to other annotations")
+        self._guessed[path].add(named)
+        return path
 
     def _has_folders(self, path: Path, told: str) -> bool:
         """Whether the folders of one path are the last ones of the other: ``cam1/1.wav``, ``C:/data/cam1/1.wav``."""

@@ -9,7 +9,9 @@ from typing import Literal
 
 from ecosight.errors import InvalidInput
 
-__all__ = ["columns_of", "table_rows"]
+__all__ = ["SEMICOLONS", "columns_of", "table_rows"]
+
+SEMICOLONS = "Its columns seem to be parted by semicolons, as some spreadsheets write them: save it with commas."
 
 _QUOTING: dict[str, Literal[0, 3]] = {",": csv.QUOTE_MINIMAL, "\t": csv.QUOTE_NONE}
 
@@ -46,7 +48,9 @@ def table_rows(
                 if missing := [name for name in needed if name not in names]:
                     raise InvalidInput(
                         f"{path.name} has no column {' and no column '.join(missing)} (it has: {', '.join(names)})",
-                        hint="Was the first line lost, or is it another format? --format names it.",
+                        hint=SEMICOLONS
+                        if delimiter == "," and any(";" in name for name in names)
+                        else "Was the first line lost, or is it another format? --format names it.",
                     )
                 for row in reader:
                     cells = [cell.strip() for cell in row]

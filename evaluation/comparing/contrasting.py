@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -76,7 +77,7 @@ class Contrasts:
         """Share of right answers over a subset; p is exact by group, None with fewer than two groups."""
         column = self._columns[subset]
         mask = self._masks[column]
-        n, groups = int(mask.sum()), self.groups.count(mask)
+        n, support = int(mask.sum()), self.groups.support(mask)
         right = [int((self._answers[model].correct & mask).sum()) for model in (first, second)]
         values = [count / n if n else float("nan") for count in right]
         ahead = self.ahead(first, second, mask)
@@ -84,10 +85,10 @@ class Contrasts:
         return Contrast(
             first=values[0] if n else None,
             second=values[1] if n else None,
-            difference=difference_estimate(values[1] - values[0], spread, Support.of(groups), ahead=Ahead.of(ahead)),
-            p=sign_flip(ahead) if groups > 1 else None,
+            difference=difference_estimate(values[1] - values[0], spread, support, ahead=Ahead.of(ahead)),
+            p=sign_flip(ahead) if support.groups > 1 else None,
             n=n,
-            groups=groups,
+            groups=support.groups,
         )
 
     def headlines(self, first: int, second: int) -> dict[str, Contrast]:
@@ -136,9 +137,9 @@ class Contrasts:
     def error(self, first: int, second: int, subset: str) -> float:
         """Standard error of a difference of shares."""
         column = self._columns[subset]
-        free = self.groups.count(self._masks[column]) - 1
+        support = self.groups.support(self._masks[column])
         spread = self._shares[second][:, column] - self._shares[first][:, column]
-        return float(np.nanstd(spread)) * ((free + 1) / free) ** 0.5 if free > 0 else 0.0
+        return float(np.nanstd(spread)) * math.sqrt(support.widening) if support.groups > 1 else 0.0
 
     def ahead(self, first: int, second: int, mask: NDArray[np.bool_]) -> NDArray[np.int64]:
         """By how many samples of the mask the second is ahead in each group, int64 (groups,)."""
@@ -168,13 +169,13 @@ class Contrasts:
 
     def _support(self, first: int, second: int, name: str) -> Support:
         if name not in _BY_CLASS:
-            return Support.of(len(self.groups))
+            return self.groups.support()
         places = np.arange(len(self._part.labels))
         there = [self._part.truth == place for place in places]
         if _BY_CLASS[name] == "either":
             said = [self._answers[model].predicted for model in (first, second)]
             there = [mask | (said[0] == place) | (said[1] == place) for place, mask in zip(places, there, strict=True)]
-        return Support.of_classes(np.array([self.groups.count(mask) for mask in there]), len(self.groups))
+        return Support.of_classes([self.groups.support(mask) for mask in there], self.groups.support())
 
     def _swapped(self, first: int, second: int) -> dict[str, float]:
         classes = len(self._part.labels)

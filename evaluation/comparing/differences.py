@@ -78,7 +78,7 @@ def difference_estimate(
     free = support.free if unlike is None else min(support.free, unlike - 1)
     if free < 1:
         return Estimate(value=value)
-    reach = _student(free) * float(defined.std()) * math.sqrt(support.groups / support.free)
+    reach = _student(free) * float(defined.std()) * math.sqrt(support.widening)
     if not reach:
         return Estimate(value=value)
     first, second = (2 * max(0.0, bias) for bias in biases)
@@ -139,7 +139,7 @@ def _least(times: int, groups: int) -> float:
     return 1 - _most(groups - times, groups)
 
 
-def _student(free: int) -> float:
+def _student(free: float) -> float:
     from scipy.special import stdtrit
 
     return float(stdtrit(free, (1 + COVERAGE) / 2))

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 __all__ = ["evaluate_detection"]
 
 _MOST = (1, 10, MOST_FOUND)
+_BY_CLASS = {"map": "class_ap", "map50": "class_ap50"}
+"""Means over classes, of which each class's own figure is resampled as well."""
 
 
 def evaluate_detection(
@@ -110,29 +112,29 @@ class _Measured:
         weights = group_weights(groups.pools, resamples, seed=seed)
         self._spread = Spread(whole, (resampled(chunk) for chunk in weights))
         self.boxes, self._said = counts.boxes[0].sum(axis=0), operating.said.sum(axis=0)
-        self._there = np.array([self._groups_with(row) for row in matches.counts])
+        self._there = [self._supports(row) for row in matches.counts]
 
     def overall(self) -> dict[str, Estimate]:
-        every, sizes = Support.of(len(self._groups)), list(AREAS)
+        every, sizes = self._groups.support(), list(AREAS)
 
-        def support(name: str) -> Support:
+        def estimated(name: str) -> Estimate:
             if name in ("precision", "recall", "f1"):
-                return every
+                return self._spread.of(name, every, kind=_kind(name))
             size = name.rpartition("_")[2]
             there = self._there[sizes.index(size) if size in sizes else 0]
-            return Support.of_classes(there, len(self._groups))
+            return self._spread.mean_over(name, _BY_CLASS.get(name, ""), there, every, _kind(name))
 
-        return {name: self._spread.of(name, support(name), kind=_kind(name)) for name in OVERALL}
+        return {name: estimated(name) for name in OVERALL}
 
     def of_class(self, column: int) -> ClassDetection:
-        there = int(self._there[0, column])
+        there = self._there[0][column]
         names = {"ap": "class_ap", "ap50": "class_ap50"}
         names |= {name: f"class_{name}" for name in ("precision", "recall", "f1")}
         return ClassDetection(
-            **{name: self._spread.of(key, Support.of(there), column, _kind(name)) for name, key in names.items()},
+            **{name: self._spread.of(key, there, column, _kind(name)) for name, key in names.items()},
             support=int(self.boxes[column]),
             found=int(self._said[column]),
-            group_count=there,
+            group_count=there.groups,
         )
 
     def curve(self, column: int, label: str) -> ClassCurve:
@@ -146,11 +148,10 @@ class _Measured:
         hits, alarms = (each.cumsum()[last].astype(np.float64) for each in (right, wrong))
         return thin_curve(label, Counted(score[last], hits, alarms, int(self.boxes[column]), 0))
 
-    def _groups_with(self, counts: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """How many groups hold a box of each class. Input: counts, bool (g,), which boxes to look at."""
-        pair = self._groups.index[self._matches.true_image[counts]] * self._classes
-        held = np.unique(pair + self._matches.true_label[counts]) % max(1, self._classes)
-        return np.bincount(held, minlength=self._classes)
+    def _supports(self, counts: NDArray[np.bool_]) -> list[Support]:
+        """What is known of each class: the groups of its boxes. Input: counts, bool (g,), which boxes to look at."""
+        image, label = self._matches.true_image, self._matches.true_label
+        return [self._groups.support(image[counts & (label == column)]) for column in range(self._classes)]
 
 
 def _kind(name: str) -> Kind:

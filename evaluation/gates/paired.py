@@ -20,7 +20,7 @@ from evaluation.comparing.comparison import HEADLINES
 from evaluation.comparing.contrasting import Contrasts
 from evaluation.comparing.differences import Ahead, combined_estimate, difference_estimate
 from evaluation.counting import Answers, Cells, figures
-from evaluation.estimates import Estimate, Support, estimate
+from evaluation.estimates import Estimate, estimate
 from evaluation.metrics import METRICS
 from evaluation.ranking import Ranking
 
@@ -63,7 +63,7 @@ def paired_interval(
     if not (one.known and other.known):
         return None
     difference = float(one.value()[0] - other.value()[0])
-    held = max(one.groups, other.groups)
+    held = max(one.support.groups, other.support.groups)
     if math.isnan(difference):
         return None
     if candidate.model_digest and candidate.model_digest == champion.model_digest:
@@ -91,7 +91,8 @@ def _estimate(
 ) -> Estimate:
     """The difference as a comparison makes it, and by the same rules what a comparison does not show."""
     one, other = measured
-    spread, support = spreads[0] - spreads[1], Support.of(max(one.groups, other.groups))
+    spread = spreads[0] - spreads[1]
+    support = max(one.support, other.support, key=lambda each: each.groups)
     value = float(one.value()[0] - other.value()[0])
     ahead = _ahead(candidate, champion, groups, one.name, one.label)
     if ahead is None and one.name not in LOSSES and float(np.nanstd(spread)) < _NO_SPREAD:
@@ -145,7 +146,7 @@ class _Figure:
         there = answered.truth == self._column if self._column is not None else np.ones(len(answered), bool)
         if self._column is not None and name in ("precision", "f1"):
             there = there | (answered.predicted == self._column)
-        self.groups = groups.count(there)
+        self.support = groups.support(there)
         self._ranking: Ranking | None = None
         if self.known and self.name in _RANKED:
             truth = np.eye(len(answered.labels), dtype=bool)[answered.truth]

@@ -13,12 +13,12 @@ from evaluation.calibration import calibration
 from evaluation.classification import part_digest
 from evaluation.counting import BINS, bin_of, without_chance
 from evaluation.curves import thin_curve
-from evaluation.estimates import Estimate, Support
+from evaluation.estimates import Estimate
 from evaluation.multilabel.counting import LabelCells
 from evaluation.multilabel.report import OVERALL, MultilabelReport
 from evaluation.ranking import Ranking
 from evaluation.report import ClassFigures
-from evaluation.resampling import Spread
+from evaluation.resampling import Spread, class_supports
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -107,32 +107,25 @@ class _Measured:
             ),
             {"classwise_ece": sum(map(without_chance, gaps)) / truth.size},
         )
-        self._groups_of = {
-            name: np.array([groups.count(mask[:, column]) for column in range(truth.shape[1])])
-            for name, mask in (("there", truth), ("said", said), ("either", truth | said), ("not there", ~truth))
-        }
+        self._supports = class_supports(groups, truth, said)
 
     def overall(self) -> dict[str, Estimate]:
-        of, every = self._groups_of, Support.of(len(self._groups))
-        means = {"macro_recall": of["there"], "map": of["there"]}
-        means |= {"macro_auc": np.minimum(of["there"], of["not there"])}
-        means |= {"macro_precision": of["either"], "macro_f1": of["either"]}
+        every = self._groups.support()
+        means = {f"macro_{figure}": figure for figure in ("precision", "recall", "f1", "auc")}
+        means |= {"map": "average_precision"}
         return {
-            name: self._spread.of(name, Support.of_classes(means[name], len(self._groups)) if name in means else every)
+            name: self._spread.mean_over(name, means[name], self._supports[means[name]], every)
+            if name in means
+            else self._spread.of(name, every)
             for name in OVERALL
         }
 
     def of_label(self, column: int) -> ClassFigures:
-        there, said, either, others = (
-            int(self._groups_of[name][column]) for name in ("there", "said", "either", "not there")
-        )
-        rests_on = {"precision": said or there, "recall": there, "f1": either}
-        rests_on |= {"auc": min(there, others), "average_precision": there}
         return ClassFigures(
-            **{name: self._spread.of(name, Support.of(groups), column) for name, groups in rests_on.items()},
+            **{figure: self._spread.of(figure, each[column], column) for figure, each in self._supports.items()},
             support=int(self._truth[:, column].sum()),
             predicted=int(self._said[:, column].sum()),
-            group_count=there,
+            group_count=self._supports["recall"][column].groups,
         )
 
 

@@ -30,10 +30,22 @@ def mount(app: typer.Typer) -> None:
     app.add_typer(dataset_app, name="dataset")
 
 
+def _named_path(text: str) -> Path:
+    """A shell variable that is not set gives an empty name, which would mean the current folder."""
+    if not text.strip():
+        raise typer.BadParameter("it is empty: name a folder or a file, or . for the current folder")
+    return Path(text)
+
+
 def ingest(
     context: typer.Context,
     source: Annotated[
-        Path, typer.Argument(help="A folder per class, a CSV, ESC-50, COCO, YOLO, Raven, …: `docs/datasets.md`.")
+        Path,
+        typer.Argument(
+            parser=_named_path,
+            metavar="SOURCE",
+            help="A folder per class, a CSV, ESC-50, COCO, YOLO, Raven, …: `docs/datasets.md`.",
+        ),
     ],
     message: Annotated[str, typer.Option("--message", "-m", help="Why this version is made.")] = "",
     group_pattern: Annotated[

@@ -116,6 +116,13 @@ def test_a_csv_that_is_none_says_why(tmp_path: Path, text: str, told: str) -> No
         find_recordings(write_csv(tmp_path, text), SOUNDS)
 
 
+def test_a_csv_with_semicolons_is_told_that_commas_are_meant(tmp_path: Path) -> None:
+    make(tmp_path, "1.wav")
+    with pytest.raises(InvalidInput, match="no column path") as caught:
+        find_recordings(write_csv(tmp_path, "path;label\n1.wav;fox\n"), SOUNDS)
+    assert "semicolons" in caught.value.hint
+
+
 def test_a_csv_in_another_encoding_says_so(tmp_path: Path) -> None:
     (tmp_path / "l.csv").write_bytes("path,label\n1.wav,Fuchsrüde\n".encode("latin-1"))
     with pytest.raises(InvalidInput, match="not UTF-8"):

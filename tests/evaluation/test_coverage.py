@@ -21,6 +21,7 @@ class World:
     """Recordings of about ``size`` clips; ``alike`` is the share of a clip's noise that is its recording's.
 
     ``mixed``: a recording holds clips of all classes instead of one.
+    ``uneven``: most recordings hold a clip or two, some of them very many. ``rare``: the last class is 8% of all.
     """
 
     classes: int = 4
@@ -28,10 +29,15 @@ class World:
     alike: float = 0.5
     mixed: bool = False
     size: int = 4
+    uneven: bool = False
+    rare: bool = False
 
     def draw(self, rng: np.random.Generator, groups: int) -> tuple[NDArray[np.int64], NDArray[np.float64], list[str]]:
-        group = np.repeat(np.arange(groups), 1 + rng.poisson(self.size - 1, groups))
+        sizes = rng.geometric(1 / self.size, groups) if self.uneven else 1 + rng.poisson(self.size - 1, groups)
+        group = np.repeat(np.arange(groups), sizes)
         share = np.r_[2.0, np.ones(self.classes - 1)] / (self.classes + 1)  # one class is twice as common
+        if self.rare:
+            share = np.r_[np.full(self.classes - 1, 0.92 / (self.classes - 1)), 0.08]
         truth = rng.choice(self.classes, groups, p=share)[group]
         if self.mixed:
             truth = rng.choice(self.classes, len(group), p=share)
@@ -91,6 +97,15 @@ def test_coverage_is_between_93_and_97_percent(world: World, groups: int) -> Non
     assert all(share >= 0.93 - 0.014 for share in found.values()), found
     headline = [found[name] for name in ("accuracy", "macro_f1", "log_loss")]
     assert all(share <= 0.97 + 0.014 for share in headline), found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("groups", [60, 150])
+def test_recordings_of_unequal_length_and_a_rare_class_are_covered_as_well(groups: int) -> None:
+    """Of 60 recordings some five hold the rare class, and one of them half of its clips."""
+    found = coverage(World(uneven=True, rare=True, size=5), groups, 1000)
+    print(groups, found)
+    assert all(share >= 0.93 - 0.014 for share in found.values()), found
 
 
 @pytest.mark.slow

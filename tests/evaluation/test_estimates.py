@@ -51,9 +51,25 @@ def test_few_groups_are_marked_and_widen_the_interval() -> None:
 
 
 def test_means_over_classes_lose_a_degree_for_each_class_that_has_groups_of_its_own() -> None:
-    assert Support.of_classes(np.array([5, 5, 5]), 15) == Support(15, 12)
-    assert Support.of_classes(np.array([15, 15, 15]), 15) == Support(15, 14)
-    assert Support.of_classes(np.array([1, 1, 0]), 2).free == 0
+    fives, alike = [Support.of(5)] * 3, [Support.of(15)] * 3
+    assert Support.of_classes(fives, Support.of(15)) == Support(15, 12, pytest.approx(15 / 12))
+    assert Support.of_classes(alike, Support.of(15)) == Support(15, 14, pytest.approx(15 / 14))
+    assert Support.of_classes([Support.of(1), Support.of(1), Support.of(0)], Support.of(2)).free == 0
+
+
+def test_a_class_of_few_groups_widens_a_mean_as_much_as_it_makes_up_of_its_variance() -> None:
+    each = [Support.of(100), Support.of(3)]
+    common, rare = (Support.of_classes(each, Support.of(103), np.array(v)).widening for v in ([1.0, 0.0], [0.0, 1.0]))
+    assert (common, rare) == (pytest.approx(100 / 99), pytest.approx(3 / 2))
+    assert common < Support.of_classes(each, Support.of(103), np.array([1.0, 1.0])).widening < rare
+
+
+def test_groups_of_unequal_size_count_as_the_fewer_of_equal_size_that_say_as_much() -> None:
+    even, uneven = Groups(["a", "b", "c", "d"] * 10, seed=0), Groups(["a"] * 37 + ["b", "c", "d"], seed=0)
+    assert even.support() == Support.of(4)
+    assert (uneven.support().groups, even.support().groups) == (4, 4)
+    assert uneven.support().free < even.support().free
+    assert uneven.support(np.arange(40) > 35) == Support.of(4)
 
 
 @settings(max_examples=200, deadline=None)

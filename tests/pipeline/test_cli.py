@@ -110,3 +110,11 @@ def test_a_file_name_that_is_no_text_is_told_and_ends_no_command(tmp_path: Path)
     assert done.returncode == 0
     assert r"refused fox/a\udcff.wav" in done.stdout
     assert r"skipped fox/b\udcfe.txt" in done.stdout
+
+
+def test_a_shell_variable_that_is_not_set_does_not_take_in_the_current_folder(tmp_path: Path) -> None:
+    (tmp_path / "fox").mkdir()
+    (tmp_path / "fox" / "a.wav").write_bytes(b"no sound")
+    done = ecosight("ingest", "", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "it is empty: name a folder or a file" in done.stderr

@@ -132,6 +132,30 @@ def test_of_files_of_one_name_the_folders_of_a_path_on_another_machine_tell(layo
     assert [each.reason for each in seen.skipped] == ["annotations[2]: 2 files are called '1.jpg'"]
 
 
+def test_one_file_is_not_taken_for_two_of_another_machine(layout: Any) -> None:
+    """Of two cameras' pictures of one name only one is here, and nothing says whose it is."""
+    layout.picture("1.jpg")
+    layout.picture("2.jpg", seed=2)
+    layout.write("all.json", _coco("C:\\data\\cam1\\1.jpg", "C:\\data\\cam2\\1.jpg", "C:\\data\\cam2\\2.jpg"))
+    seen = layout.read()
+    assert ([each.path.name for each in seen.found], len(seen.skipped)) == (["2.jpg"], 2)
+
+
+def test_the_folder_says_whose_the_only_file_of_a_name_is(layout: Any) -> None:
+    layout.picture("cam2/1.jpg")
+    layout.write("all.json", _coco("C:\\data\\cam1\\1.jpg", "C:\\data\\cam2\\1.jpg"))
+    seen = layout.read()
+    assert [(each.path.parent.name, each.label) for each in seen.found] == [("cam2", "class 1")]
+    assert "belongs to other annotations" in seen.skipped[0].reason
+
+
+def test_two_analysts_name_one_file_each_by_the_path_on_their_own_machine(layout: Any) -> None:
+    layout.picture("1.jpg")
+    layout.write("all.json", _coco("C:\\ann\\rec\\1.jpg", "D:\\rec\\1.jpg"))
+    seen = layout.read()
+    assert ([each.path.name for each in seen.found], seen.skipped) == (["1.jpg", "1.jpg"], ())
+
+
 @pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC")])
 def test_a_name_with_accents_is_found_whichever_way_they_are_written(layout: Any, forms: tuple[str, str]) -> None:
     there, told = (unicodedata.normalize(form, "Eichelhäher.wav") for form in forms)

@@ -120,6 +120,19 @@ def region(start: float, end: float, label: str) -> dict[str, Any]:
     return {"type": "labels", "value": {"start": start, "end": end, "channel": 0, "labels": [label]}}
 
 
+def test_label_studio_finds_files_whose_names_hold_what_divides_an_address(layout: Any) -> None:
+    names = ["take #1.wav", "what?.wav", "100%25.wav"]
+    for at, name in enumerate(names):
+        layout.sound(name, seed=at)
+    told = [names[0], names[1], "/data/local-files/?d=100%2525.wav"]
+    chosen = [{"completed_by": 1, "result": [{"type": "choices", "value": {"choices": ["rain"]}}]}]
+    layout.write(
+        "export.json", [{"id": at, "data": {"audio": each}, "annotations": chosen} for at, each in enumerate(told)]
+    )
+    seen = layout.read()
+    assert ([each.path.name for each in seen.found], seen.skipped) == (names, ())
+
+
 def test_label_studio_lets_the_majority_decide_and_counts_who_agrees(layout: Any) -> None:
     layout.sound("rec.wav", 3)
     layout.sound("clip.wav")

@@ -118,15 +118,15 @@ class Support:
 
         Args:
             each: of the classes. every: of all samples.
-            variances: of each class's figure over the resamples; None: not known, as if each were one over its groups.
+            variances: of each class's figure over the resamples; None: not known, the classes are taken to be alike.
         """
         groups = min(sum(support.groups for support in each), every.groups)
         free = min(sum(support.free for support in each), every.free)
-        shown = np.array([1 / (1 + support.free) if support.groups else 0.0 for support in each])
         if variances is not None and np.nansum(variances) > 0:
             shown = np.nan_to_num(variances)
-        widening = float(shown @ [support.widening for support in each] / max(shown.sum(), 1e-300))
-        return cls(groups, free, widening)
+            return cls(groups, free, float(shown @ [support.widening for support in each] / shown.sum()))
+        alike = min(sum(support.free + 1 for support in each if support.groups), every.free + 1)
+        return cls(groups, free, alike / max(free, _LEAST_FREE))
 
 
 def estimate(

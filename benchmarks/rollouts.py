@@ -125,7 +125,7 @@ def _equal(project: Project, times: int) -> dict[str, Any]:
 def _overhead(project: Project, times: int) -> dict[str, Any]:
     """Requests a second of one server, 32 at once. In turns: bare, without a rollout, and with a canary.
 
-    During the canary a tenth of the keys is the candidate's and four tenths are the control's. ``shared``: both answer
+    During the canary a tenth of the keys is the candidate's and a tenth the control's. ``shared``: both answer
     in the server's process, so what is left is the cost of routing, log and evidence. ``whole``: in their own.
     """
     found: dict[str, list[float]] = {"bare": [], "no rollout": [], "shared": [], "whole": []}

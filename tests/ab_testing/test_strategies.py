@@ -114,14 +114,15 @@ def test_every_strategy_gives_arms_that_fit_and_a_champion_first(strategy: str) 
 def test_several_candidates_share_the_step() -> None:
     rollout = a_rollout(candidates={"candidate": NEW, "candidate-2": replace(NEW, version="3", digest="c" * 64)})
     arms = {arm.name: arm.weight for arm in load_strategy("canary").arms(rollout, 3)}
-    assert arms == {"champion": 2_500, "candidate": 1_250, "candidate-2": 1_250, "control": 5_000}
+    assert arms == {"champion": 6_250, "candidate": 1_250, "candidate-2": 1_250, "control": 1_250}
 
 
-def test_the_control_is_larger_than_a_candidate_and_no_candidate_or_control_shrinks_while_the_share_rises() -> None:
+def test_the_control_is_as_large_as_the_candidate_once_both_are_compared() -> None:
+    """A process that is asked seldom answers more slowly, so unequal shares would find differences between equals."""
     plan, rollout = load_strategy("canary"), a_rollout(policy={"steps": [5, 10, 25, 50]})
     arms = [{arm.name: arm.weight / 100 for arm in plan.arms(rollout, stage)} for stage in range(5)]
     assert [each["candidate"] for each in arms] == [0, 5, 10, 25, 50]
-    assert [each["control"] for each in arms] == [20, 20, 40, 50, 50]
+    assert [each["control"] for each in arms] == [20, 5, 10, 25, 50]
 
 
 def test_a_shadow_that_is_worse_is_told_and_one_that_is_not_waits_for_a_person() -> None:

@@ -1,8 +1,8 @@
 """How soon harm is found, and how seldom good models are taken back, by ``check_health`` itself: all triggers together.
 
-50 clients a second: a tenth to the candidate, four tenths to the control beside it, half to the champion; .5% of the
+50 clients a second: a tenth to the candidate, as many to the control beside it, the others to the champion; .5% of the
 clients meet a failure, a tenth of the labelled answers are wrong; a look every second. Errors and wrong answers are
-compared with champion and control (a share of .1), latencies with the control only (a share of one fifth), as
+compared with champion and control (a share of .1), latencies with the control only (a share of one half), as
 ``EvidenceFold`` does it.
 
 ``check_health`` takes a millisecond or two, so thousands of rollouts are followed on arrays by the functions that it
@@ -43,7 +43,7 @@ FEW = 100
 RUNS = pytest.mark.parametrize("runs", [FEW, pytest.param(ALL, marks=pytest.mark.slow)])
 ALPHA = Policy().alpha_rollback
 BASE, WRONG, MEDIAN_MS, SIGMA = 0.005, 0.1, 20.0, 0.5
-SHARES = {"errors": 0.1, "slow": 0.2, "sluggish": 0.2, "wrong": 0.1}
+SHARES = {"errors": 0.1, "slow": 0.5, "sluggish": 0.5, "wrong": 0.1}
 WORST = {"errors": 200.0, "slow": 100.0, "sluggish": 10.0, "wrong": WORST_WRONG}
 PART = {"errors": "errors", "wrong": "accuracy"}
 
@@ -64,7 +64,7 @@ class Canary:
     ) -> None:
         self.rng = generator(31, name)
         self.runs, self.seconds, self.slower = runs, seconds, slower
-        arms = self.rng.multinomial(50, [0.1, 0.4, 0.5], (runs, seconds))
+        arms = self.rng.multinomial(50, [0.1, 0.1, 0.8], (runs, seconds))
         self.ours, self.twin, self.rest = (arms[..., i] for i in range(3))
         others = self.twin + self.rest
         told = [self.rng.binomial(units, labelled) for units in (self.ours, others)]
@@ -169,7 +169,7 @@ class Canary:
             age_s=300.0 + second,
             threshold_ms=float(self.threshold[run]),
             sluggish_ms=float(self.sluggish[run]),
-            assigned=AssignmentCounts.at((1000, 4000, 5000), tuple(arms)),
+            assigned=AssignmentCounts.at((1000, 1000, 8000), tuple(arms)),
             candidates=(candidate,),
             seen_s_ago=0.1,
             servers=2,
@@ -244,18 +244,23 @@ def test_more_errors_are_found_within(runs: int, failing: float, seconds: int, w
 @pytest.mark.parametrize(
     ("slower", "seconds", "within_s", "runs"),
     [
-        (1.2, 1200, 300, 12),
-        (1.5, 150, 30, FEW),
-        (2.0, 40, 6, FEW),
+        (1.2, 1800, 500, 12),
+        (1.5, 250, 40, FEW),
+        (2.0, 80, 13, FEW),
         *(
             pytest.param(*case, marks=pytest.mark.slow)
-            for case in ((1.2, 1200, 300, 400), (1.5, 150, 30, ALL), (2.0, 40, 6, ALL))
+            for case in ((1.2, 1800, 500, 400), (1.5, 250, 40, ALL), (2.0, 80, 13, ALL))
         ),
     ],
 )
 def test_slower_answers_are_found_within(slower: float, seconds: int, within_s: float, runs: int) -> None:
-    """Every answer is slower by that factor. Half of the keys stay in the server's own process, where an answer takes
-    another time, so the fair control has 20 answers a second; and latency has .22 of the error rate."""
+    """Every answer is slower by that factor.
+
+    Not as soon as in the table of the design (300, 30 and 6 s), which compares the tenth with all the rest and gives
+    all of the error rate to latency. Most keys stay in the server's own process, where an answer takes another time;
+    a control with more keys than the candidate is not a fair one (``split_arms``), so it has 5 answers a second instead
+    of 45; and latency has .22 of the error rate. See tests/ab_testing/stats for the analyzer on the design's case.
+    """
     canary = Canary(f"slower {slower}", runs, seconds, slower=slower)
     found = canary.found_slow()
     assert np.median(found) <= within_s * (1.25 if runs < 400 else 1.0)

@@ -172,8 +172,8 @@ def test_a_model_that_fails_is_taken_back_and_stays_out_until_a_person_lets_it_i
     for _ in range(3):
         leader.tick()
     assert manager.status().state == "running"
-    leader.requests("champion", 150)
-    leader.requests("control", 40)
+    leader.requests("champion", 180)
+    leader.requests("control", 10)
     leader.requests("candidate", 10, fault="error")
     leader.tick()
     routing = leader.routings.current()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -46,6 +46,7 @@ def test_five_variants_are_one_of_each_family_and_named_as_people_expect() -> No
 
 
 @given(st.lists(st.tuples(st.sampled_from(["fox", "Fox", "a.b"]), st.text(min_size=1, max_size=12)), max_size=12))
+@example([("\U0001f438" * 64, "\u8a9e" * 80), ("\U0001f438" * 64, "\u8a9e" * 79)])
 def test_no_two_samples_share_a_file_name_and_none_leaves_its_folder(files: list[tuple[str, str]]) -> None:
     entries = [
         Entry(sample_id=f"{n:02x}" * 32, label=label, group=str(n), part="train", source=f"{name}.wav", size_bytes=1)
@@ -57,6 +58,17 @@ def test_no_two_samples_share_a_file_name_and_none_leaves_its_folder(files: list
         assert stem.count("/") == 1
         assert not set(Path(stem).parts) & {"..", ".", "/"}
         assert len(stem.split("/")[1]) <= 140
+        assert max(len(part.encode()) for part in stem.split("/")) <= 200  # a variant and an ending come behind it
+
+
+def test_two_labels_never_share_a_folder() -> None:
+    labels = ["a?", "a*", "a-", "\U0001f438" * 63 + "x", "\U0001f438" * 63 + "y", "con", "-con"]
+    entries = [
+        Entry(sample_id=f"{n:02x}" * 32, label=label, group=str(n), part="train", source=f"{n}.wav", size_bytes=1)
+        for n, label in enumerate(labels)
+    ]
+    assert len({stem.split("/")[0] for stem in stems(entries).values()}) == len(labels)
+    assert stems(entries[:2] + entries[3:])["03" * 32] == stems(entries)["03" * 32]  # whatever else is there
 
 
 @given(st.integers(0, 2**32), st.integers(0, 20), st.floats(0, 4), st.integers(2, 5))

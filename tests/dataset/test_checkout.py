@@ -166,6 +166,22 @@ def test_names_of_clients_lead_nowhere() -> None:
         assert len(path.rsplit("/", 1)[1].encode()) < 255
 
 
+@pytest.mark.parametrize("label", ["\U0001f438" * 64, "../../../etc", "/etc", "..", ".", "a\\b/c"])
+def test_a_label_that_no_folder_can_have_is_a_folder_of_its_own_inside(tmp_path: Path, label: str) -> None:
+    """64 characters may be more bytes than a name may have; a label that was fetched from elsewhere may be a path."""
+    made = on_disk(tmp_path / "project")
+    fill(made, ["x"], label)
+    fill(made, ["y"], label[:-1] + "z")
+    (tmp_path / "out").mkdir()
+    lay_out(made, tmp_path / "out")
+    assert_is(made, tmp_path / "out")
+    assert {each.name for each in tmp_path.iterdir()} == {"project", "out"}
+    folders = {path.rsplit("/", 1)[0].partition("/")[2] for path in file_names(made.get()).values()}
+    assert len(folders) == 2
+    assert not any("/" in each for each in folders)
+    assert label in (tmp_path / "out" / "samples.csv").read_text("utf-8")
+
+
 names = st.text(st.characters(exclude_categories=("C",), exclude_characters="/\\"), min_size=1, max_size=20)
 
 

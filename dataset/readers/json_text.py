@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from dataset.readers.encoded import encoding_of
 from ecosight.errors import InvalidInput
 
 __all__ = ["listed", "load_json", "mapped", "number", "text"]
@@ -15,7 +16,7 @@ __all__ = ["listed", "load_json", "mapped", "number", "text"]
 def load_json(path: Path) -> Any:
     """What a JSON file holds. Raises: InvalidInput: it cannot be read, is cut off, or is no JSON."""
     try:
-        return json.loads(path.read_text("utf-8-sig"), parse_constant=_refuse)
+        return json.loads(path.read_text(encoding_of(path)), parse_constant=_refuse)
     except json.JSONDecodeError as error:
         raise InvalidInput(
             f"{path.name} is no whole JSON file: line {error.lineno}, column {error.colno}: {error.msg}",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dataset.labels import check_group, check_label
+from dataset.readers.encoded import encoding_of
 from dataset.readers.json_text import number
 from dataset.readers.source import Source
 from dataset.readers.tables import SEMICOLONS
@@ -64,7 +65,7 @@ LABELLED_CSV = LabelledCsv()
 
 
 def _rows(source: Path, faults: list[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    with source.open(newline="", encoding="utf-8-sig") as file:
+    with source.open(newline="", encoding=encoding_of(source)) as file:
         reader = csv.DictReader(file, restkey="", restval="", strict=True, skipinitialspace=True)
         try:
             columns = [str(name).strip() for name in reader.fieldnames or []]

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
+from dataset.readers.encoded import encoding_of
 from ecosight.errors import InvalidInput
 
 __all__ = ["Source", "within"]
@@ -107,10 +108,10 @@ class Source:
 
     @staticmethod
     def head(path: Path) -> str:
-        """The beginning of a text file, for a look; bytes that are no UTF-8 are replaced."""
+        """The beginning of a text file, for a look; bytes that are none are replaced."""
         try:
             with path.open("rb") as file:
-                return file.read(_HEAD_BYTES).decode("utf-8-sig", "replace")
+                return file.read(_HEAD_BYTES).decode(encoding_of(path), "replace")
         except OSError:
             return ""
 
@@ -120,7 +121,7 @@ class Source:
         try:
             with path.open("rb") as file:
                 file.seek(max(0, path.stat().st_size - _HEAD_BYTES))
-                return file.read(_HEAD_BYTES).decode("utf-8", "replace")
+                return file.read(_HEAD_BYTES).decode(encoding_of(path), "replace")
         except OSError:
             return ""
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
+from dataset.readers.encoded import encoding_of
 from ecosight.errors import InvalidInput
 
 __all__ = ["SEMICOLONS", "columns_of", "table_rows"]
@@ -36,7 +37,7 @@ def table_rows(
     Raises: InvalidInput: not UTF-8, a column is missing, or the quoting is broken.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
+        with path.open(newline="", encoding=encoding_of(path)) as file:
             lines: Iterator[str] = iter(file)
             if columns is not None:
                 lines = ("\n" if line.startswith("#") else line for line in file)

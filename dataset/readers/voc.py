@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from dataset.readers.encoded import encoding_of
 from dataset.readers.rows import row
 from dataset.readers.source import Source
 from dataset.readers.values import Box, Found, ReadOptions, Skipped
@@ -87,7 +88,7 @@ def _folds(source: Source) -> dict[str, str]:
     for fold in _FOLDS:
         for path in source.notes(".txt"):
             if path.name == f"{fold}.txt" and "ImageSets" in path.parts:
-                for line in path.read_text("utf-8", "replace").splitlines():
+                for line in path.read_text(encoding_of(path), "replace").splitlines():
                     if line.split():
                         found.setdefault(line.split()[0], fold)
     return found

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dataset.readers.coco import fold_in
+from dataset.readers.encoded import encoding_of
 from dataset.readers.json_text import mapped, number, text
 from dataset.readers.rows import row
 from dataset.readers.source import Source
@@ -91,7 +92,7 @@ def _fold(inside: Path) -> str | None:
 
 def _read(path: Path, picture: Path, names: Mapping[int, str], fold: str | None) -> Iterator[Found | Skipped]:
     try:
-        lines = path.read_text("utf-8-sig").splitlines()
+        lines = path.read_text(encoding_of(path)).splitlines()
     except (OSError, UnicodeDecodeError):
         yield Skipped(path=path, reason="it is not UTF-8 text")
         return
@@ -122,7 +123,7 @@ def _names(path: Path) -> dict[int, str]:
         if path.stat().st_size > _LARGEST_YAML:
             raise InvalidInput(f"{path.name} is too large to be a description of classes")
         # Aliases would let a small file unpack to any size; a list of names needs none.
-        content = path.read_text("utf-8-sig")
+        content = path.read_text(encoding_of(path))
         if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(content)):
             raise InvalidInput(f"{path.name} holds aliases (*name)", hint="Write the names of the classes out.")
         told: Any = yaml.safe_load(content)

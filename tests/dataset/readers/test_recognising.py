@@ -167,3 +167,44 @@ def test_a_name_with_accents_is_found_whichever_way_they_are_written(layout: Any
 def test_a_source_with_a_name_too_long_to_be_one_is_not_there(layout: Any) -> None:
     with pytest.raises(NotFound, match="there is no folder or CSV file"):
         layout.read("x" * 5000)
+
+
+@pytest.mark.parametrize("mark", ["utf-8", "utf-16-le", "utf-16-be", "utf-32-le"])
+@pytest.mark.parametrize(
+    ("name", "text", "format"),
+    [
+        ("a.selections.txt", "Selection\tBegin Time (s)\tEnd Time (s)\tAnnotation\r\n1\t0\t0.5\tHäher\r\n", "raven"),
+        (
+            "meta/esc50.csv",
+            "filename,fold,target,category,esc10,src_file,take\r\na.wav,1,0,Häher,True,2,A\r\n",
+            "esc-50",
+        ),
+        (
+            "export.json",
+            '[{"data": {"audio": "a.wav"}, "annotations": [{"result": [{"from_name": "c", "type": "choices", '
+            '"value": {"choices": ["Häher"]}}]}]}]',
+            "label-studio",
+        ),
+        ("a.csv", "path,label\r\nnight/a.wav,Häher\r\n", "csv"),
+    ],
+)
+def test_a_mark_at_the_beginning_of_a_file_tells_its_encoding(
+    layout: Any, name: str, text: str, format: str, mark: str
+) -> None:
+    """Not recognised, the folder of the recording would be taken for its class."""
+    layout.sound("night/a.wav")
+    path = layout.write(name)
+    path.write_bytes(f"\ufeff{text}".encode(mark))
+    seen = layout.read("a.csv" if format == "csv" else "")
+    assert (seen.format, [each.label for each in seen.found]) == (format, ["Häher"])
+
+
+def test_a_mark_costs_no_picture_its_fold(layout: Any) -> None:
+    layout.picture("JPEGImages/a.jpg")
+    layout.write(
+        "Annotations/a.xml",
+        "<annotation><filename>a.jpg</filename><object><name>fox</name><bndbox><xmin>1</xmin><ymin>1</ymin>"
+        "<xmax>9</xmax><ymax>9</ymax></bndbox></object></annotation>",
+    )
+    layout.write("ImageSets/Main/val.txt", "\ufeffa\n")
+    assert [each.fold for each in layout.read().found] == ["val"]

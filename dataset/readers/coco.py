@@ -93,6 +93,9 @@ def _found(
         raise InvalidInput(f"there is no category {str(told.get('category_id'))[:40]}")
     if told.get("iscrowd"):
         raise InvalidInput("it marks a crowd, and not one thing")
+    attributes = told.get("attributes")  # CVAT tells a turned box by its sides before the turn
+    if isinstance(attributes, dict) and number(attributes.get("rotation") or 0, "the rotation"):
+        raise InvalidInput("a turned box cannot be cut")
     sides = listed(told.get("bbox"), "bbox")
     if len(sides) != 4:
         raise InvalidInput(f"bbox has {len(sides)} numbers, not x, y, width, height")

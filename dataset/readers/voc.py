@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from dataset.readers.encoded import encoding_of
+from dataset.readers.json_text import number
 from dataset.readers.rows import row
 from dataset.readers.source import Source
 from dataset.readers.values import Box, Found, ReadOptions, Skipped
@@ -60,6 +61,7 @@ def _found(source: Source, path: Path, tree: Node, node: Node, folds: Mapping[st
     corners = node.first("bndbox")
     if corners is None:
         raise InvalidInput("the object has no <bndbox>")
+    _check_upright(node)
     size = tree.first("size")
     width, height = (int(size.number("width")), int(size.number("height"))) if size is not None else (0, 0)
     # The first pixel is 1. Tools that count from 0 write 0 for the edge, and that is the edge then.
@@ -80,6 +82,14 @@ def _found(source: Source, path: Path, tree: Node, node: Node, folds: Mapping[st
     if file is None:
         raise InvalidInput(f"neither <filename> nor the name of the XML tells the picture ({path.stem[:80]!r})")
     return Found(path=file, label=label, fold=folds.get(path.stem), box=box)
+
+
+def _check_upright(node: Node) -> None:
+    """CVAT tells a turned box by its corners before the turn, and the turn as an attribute beside them."""
+    told = node.first("attributes")
+    for each in told.all("attribute") if told is not None else []:
+        if each.word("name") == "rotation" and number(each.word("value") or 0, "the rotation"):
+            raise InvalidInput("a turned box cannot be cut")
 
 
 def _folds(source: Source) -> dict[str, str]:

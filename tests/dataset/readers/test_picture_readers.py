@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from dataset.reading import survey
+from ecosight.errors import InvalidInput
 
 
 def coco(*annotations: dict[str, Any], size: tuple[int, int] = (40, 30)) -> dict[str, Any]:
@@ -184,3 +185,29 @@ def test_yolo_guesses_at_neither_of_two_pictures_that_could_both_be_meant(layout
     seen = layout.read()
     assert [each.path.name for each in seen.found] == ["b.png"]
     assert [each.reason for each in seen.skipped] == ["it could be for a.jpg and a.png"]
+
+
+@pytest.mark.parametrize("turn", [0.0, 30.0])
+def test_a_turned_box_is_left_out_of_every_export_of_cvat(layout: Any, turn: float) -> None:
+    """COCO and VOC hold its corners before the turn: the crop would show something else."""
+    layout.picture("images/a.jpg")
+    box = "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax></bndbox>"
+    more = f"<attributes><attribute><name>rotation</name><value>{turn}</value></attribute></attributes>"
+    layout.write(
+        "voc/a.xml", f"<annotation><filename>a.jpg</filename><object><name>fox</name>{box}{more}</object></annotation>"
+    )
+    annotation = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, 9, 9], "attributes": {"rotation": turn}}
+    layout.write(
+        "annotations/instances_default.json",
+        {
+            "images": [{"id": 1, "file_name": "a.jpg"}],
+            "annotations": [annotation],
+            "categories": [{"id": 1, "name": "fox"}],
+        },
+    )
+    for format in ("voc", "coco"):
+        if turn:
+            with pytest.raises(InvalidInput, match="a turned box cannot be cut"):
+                layout.read(format=format)
+        else:
+            assert [each.label for each in layout.read(format=format).found] == ["fox"]

@@ -54,7 +54,10 @@ def _looks(source: Source, path: Path) -> bool:
     head = source.head(path)
     # Captions and key points of people come in like files, without boxes that name a class.
     both = head + source.tail(path)
-    return head.lstrip().startswith("{") and sum(key in both for key in _KEYS) >= 2 and '"caption"' not in head
+    # Where a tool sorts the keys, long lists push all but the first one out of sight.
+    boxes = '"annotations"' in head and '"bbox"' in head and '"category_id"' in head
+    looks = boxes or sum(key in both for key in _KEYS) >= 2
+    return head.lstrip().startswith("{") and looks and '"caption"' not in head
 
 
 def _read(source: Source, path: Path) -> Iterator[Found | Skipped]:
@@ -104,7 +107,8 @@ def _found(
     if picture.get("width") and picture.get("height"):
         size = (int(number(picture["width"], "the image's width")), int(number(picture["height"], "its height")))
     box = Box(x0=x, y0=y, x1=x + width, y1=y + height, size=size)
-    near = [path.parent, *(source.root / name for name in ("images", path.stem.rpartition("_")[2]))]
+    subset = path.stem.rpartition("_")[2]
+    near = [path.parent, *(source.root / name for name in (f"images/{subset}", "images", subset))]
     file = source.find(text(picture.get("file_name"), "file_name"), near=near)
     return Found(path=file, label=text(label.get("name"), "the category's name"), fold=fold, box=box)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -211,3 +212,28 @@ def test_a_turned_box_is_left_out_of_every_export_of_cvat(layout: Any, turn: flo
                 layout.read(format=format)
         else:
             assert [each.label for each in layout.read(format=format).found] == ["fox"]
+
+
+def test_coco_finds_the_pictures_of_each_subset_in_a_folder_of_its_own(layout: Any) -> None:
+    """As CVAT exports them: file_name is the same in both."""
+    for fold in ("train", "val"):
+        layout.picture(f"images/{fold}/1.png")
+        layout.picture(f"images/{fold}/2.png")
+        content = coco({"image_id": 1, "category_id": 7, "bbox": [0, 0, 9, 9]})
+        layout.write(f"annotations/instances_{fold}.json", content)
+    found = layout.read().found
+    assert [(each.path.relative_to(layout.root).as_posix(), each.fold) for each in found] == [
+        ("images/train/1.png", "train"),
+        ("images/val/1.png", "val"),
+    ]
+
+
+def test_a_large_coco_file_with_sorted_keys_is_recognised(layout: Any) -> None:
+    """Else the folders of the pictures would be taken for their classes."""
+    layout.picture("site/1.png")
+    content = coco({"image_id": 1, "category_id": 7, "bbox": [0, 0, 9, 9]})
+    content["annotations"] *= 1000
+    content["images"] += [{"id": 10 + n, "file_name": f"{n}.png", "width": 9, "height": 9} for n in range(2000)]
+    layout.write("all.json", json.dumps(content, sort_keys=True))
+    seen = layout.read()
+    assert (seen.format, {each.label for each in seen.found}) == ("coco", {"fox"})

@@ -127,19 +127,25 @@ def _names(path: Path) -> dict[int, str]:
         if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(content)):
             raise InvalidInput(f"{path.name} holds aliases (*name)", hint="Write the names of the classes out.")
         told: Any = yaml.safe_load(content)
+        written: Any = yaml.load(content, yaml.BaseLoader)  # noqa: S506  # it makes texts only, as they stand there
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise InvalidInput(f"{path.name}: line {line}: {error.problem}", hint="It must be YAML.") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
         raise InvalidInput(f"{path.name} is no YAML in UTF-8", hint="Export it again.") from error
-    names = mapped(told, path.name).get("names")
+    names, texts = mapped(told, path.name).get("names"), written.get("names")
     if isinstance(names, list):
-        names = dict(enumerate(names))
+        names, texts = dict(enumerate(names)), {str(key): each for key, each in enumerate(texts)}
     if not isinstance(names, dict) or not names or not all(isinstance(key, int) for key in names):
         raise InvalidInput(f"{path.name} names no classes", hint="Such as names: [fox, owl].")
-    if unclear := [key for key, name in names.items() if name is None or isinstance(name, bool)]:
+    if unclear := [key for key, name in names.items() if not _is_text(name, texts.get(str(key)))]:
         raise InvalidInput(
             f"{path.name}: the name of class {unclear[0]} is no text",
-            hint="YAML reads yes, no, on, off and null so: quote it.",
+            hint="YAML reads yes, no, on, off and null so, and 010 as the number 8: quote it.",
         )
     return {key: text(str(name), f"{path.name}: the name of class {key}") for key, name in names.items()}
+
+
+def _is_text(name: Any, as_written: Any) -> bool:
+    """Whether YAML left a name as it was written; a number stays one, such as the digit 7."""
+    return name is not None and not isinstance(name, bool) and str(name) == as_written

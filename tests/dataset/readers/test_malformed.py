@@ -31,6 +31,8 @@ BOMB = (
         ("data.yaml", "a: &a [x, x]\nnames: [*a, *a]", "", "holds aliases"),
         ("data.yaml", "names: {fox: 1}", "", "names no classes"),
         ("data.yaml", "names: [fox, no]", "", "the name of class 1 is no text"),
+        ("data.yaml", "names: [7, 08, 2026-05-01, 010]", "", "the name of class 3 is no text"),
+        ("data.yaml", "names: {0: fox, 0x1: owl}", "", "the name of class 1 is no text"),
         ("t.csv", "path,label,label\na.wav,fox,owl", "csv", "t.csv has several columns 'label'"),
         ("esc50.csv", "filename,fold,target,category,take\n1.wav,1,0,dog,A", "esc-50", "no column src_file"),
         ("esc50.csv", '"filename"x,fold,category,src_file\n1.wav,1,dog,7', "esc-50", "esc50.csv: line 1: ',' expected"),

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from dataset.readers.json_text import listed, load_json, mapped, number
-from dataset.readers.rows import row
+from dataset.readers.rows import table_row
 from dataset.readers.source import Source
 from dataset.readers.tables import columns_of, table_rows
 from dataset.readers.values import Found, ReadOptions, Skipped, Span
@@ -37,7 +37,7 @@ class AudioSet:
         names = _names(source)
         for table in self._tables(source) or source.notes(".csv"):
             for line, cells in table_rows(table, (), columns=_COLUMNS):
-                yield row(table, f"line {line}", lambda c=cells, t=table: _found(source, c, names, t.stem))  # type: ignore[misc]
+                yield table_row(table, line, cells, lambda c=cells, t=table: _found(source, c, names, t.stem))  # type: ignore[misc]
 
     def _tables(self, source: Source) -> list[Path]:
         return [path for path in source.notes(".csv") if _is_table(source.head(path))]

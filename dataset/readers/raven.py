@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from dataset.readers.json_text import number
-from dataset.readers.rows import row
+from dataset.readers.rows import table_row
 from dataset.readers.source import Source
 from dataset.readers.tables import columns_of, table_rows
 from dataset.readers.values import Found, ReadOptions, Skipped, Span
@@ -61,7 +61,7 @@ class Raven:
                 mark = tuple(cells.get(name, "") for name in ("Selection", "Begin File", _START, _END, label))
                 if mark not in seen:
                     seen.add(mark)
-                    yield row(table, f"line {line}", lambda c=cells, t=table, n=label: _found(source, t, c, n))  # type: ignore[misc]
+                    yield table_row(table, line, cells, lambda c=cells, t=table, n=label: _found(source, t, c, n))  # type: ignore[misc]
 
     def _tables(self, source: Source) -> list[Path]:
         return [path for path in source.notes(".txt", ".tsv", ".csv") if _is_table(source.head(path))]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from dataset.labels import check_group, check_label
+from dataset.readers.tables import SURPLUS
 from dataset.readers.values import Found, Skipped
 from ecosight.errors import InvalidInput
 
-__all__ = ["checked", "row"]
+__all__ = ["checked", "row", "table_row"]
 
 
 def row(path: Path, place: str, make: Callable[[], Found]) -> Found | Skipped:
@@ -18,6 +19,13 @@ def row(path: Path, place: str, make: Callable[[], Found]) -> Found | Skipped:
         return checked(make())
     except InvalidInput as error:
         return Skipped(path=path, reason=f"{place}: {error.message}")
+
+
+def table_row(path: Path, line: int, cells: Mapping[str, str], make: Callable[[], Found]) -> Found | Skipped:
+    """``row`` for a row of a table: one that does not fit its columns is skipped, since all in it may be shifted."""
+    if SURPLUS in cells:
+        return Skipped(path=path, reason=f"line {line}: more fields than columns (a comma without quotes?)")
+    return row(path, f"line {line}", make)
 
 
 def checked(found: Found) -> Found:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from dataset.readers.rows import row
+from dataset.readers.rows import table_row
 from dataset.readers.source import Source
 from dataset.readers.tables import columns_of, table_rows
 from dataset.readers.values import Found, ReadOptions, Skipped
@@ -44,7 +44,7 @@ class ClipTable:
         del options
         for table in self._tables(source) or source.notes(".csv"):
             for line, cells in table_rows(table, (self.file, self.label, self.group, "fold")):
-                yield row(table, f"line {line}", lambda c=cells: self._found(source, c))  # type: ignore[misc]
+                yield table_row(table, line, cells, lambda c=cells: self._found(source, c))  # type: ignore[misc]
 
     def _found(self, source: Source, cells: dict[str, str]) -> Found:
         if not cells["fold"].isdecimal():

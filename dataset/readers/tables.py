@@ -10,9 +10,12 @@ from typing import Literal
 from dataset.readers.encoded import encoding_of
 from ecosight.errors import InvalidInput
 
-__all__ = ["SEMICOLONS", "columns_of", "table_rows"]
+__all__ = ["SEMICOLONS", "SURPLUS", "columns_of", "table_rows"]
 
 SEMICOLONS = "Its columns seem to be parted by semicolons, as some spreadsheets write them: save it with commas."
+
+SURPLUS = "\0"
+"""The key of what a row has behind its last column, where that is anything; no column is called so."""
 
 _QUOTING: dict[str, Literal[0, 3]] = {",": csv.QUOTE_MINIMAL, "\t": csv.QUOTE_NONE}
 
@@ -34,7 +37,7 @@ def table_rows(
     Args:
         needed: columns that must be there. columns: their names, where no line of the file tells them; lines that
             begin with # are passed over then.
-    Raises: InvalidInput: not UTF-8, a column is missing, or the quoting is broken.
+    Raises: InvalidInput: not UTF-8, a column is missing or there twice, or the quoting is broken.
     """
     try:
         with path.open(newline="", encoding=encoding_of(path)) as file:
@@ -53,11 +56,16 @@ def table_rows(
                         if delimiter == "," and any(";" in name for name in names)
                         else "Was the first line lost, or is it another format? --format names it.",
                     )
+                if twice := [name for name in needed if names.count(name) > 1]:
+                    raise InvalidInput(f"{path.name} has several columns {twice[0]!r}", hint="Which one counts?")
                 for row in reader:
                     cells = [cell.strip() for cell in row]
                     if any(cells):
                         cells += [""] * (len(names) - len(cells))
-                        yield reader.line_num, dict(zip(names, cells, strict=False))
+                        found = dict(zip(names, cells, strict=False))
+                        if any(cells[len(names) :]):
+                            found[SURPLUS] = cells[len(names)]
+                        yield reader.line_num, found
             except csv.Error as error:
                 raise InvalidInput(
                     f"{path.name}: line {reader.line_num}: {error}", hint="Is a quotation mark missing?"

@@ -140,3 +140,39 @@ def test_a_name_too_long_for_the_file_system_is_a_file_that_is_not_there(layout:
     layout.write("t.csv", f"path,label\n{'x' * 300}.wav,fox\nnul\0.wav,fox\n")
     with pytest.raises(InvalidInput, match=r"line 2: there is no file 'xxx.*line 3: there is no file 'nul"):
         layout.read("t.csv")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        (
+            "eval_segments.csv",
+            "# YTID, start_seconds, end_seconds, positive_labels\na, 0, 1, Speech\na, 0, 1, Speech,Dog\n",
+        ),
+        (
+            "esc50.csv",
+            "filename,fold,target,category,esc10,src_file,take\na.wav,1,0,Dog,True,7,A\na.wav,1,0,Dog, pet,True,7,A\n",
+        ),
+        (
+            "a.txt",
+            "Begin Time (s)\tEnd Time (s)\tNotes\tSpecies\n0\t1\t\tfox\n0\t1\tfar\taway\tfox\n",
+        ),
+    ],
+)
+def test_a_row_with_more_fields_than_columns_is_skipped(layout: Any, name: str, content: str) -> None:
+    """Its label, its group or one of its labels would be another field's."""
+    layout.sound("a.wav", 2)
+    last = len(content.splitlines())
+    layout.write(name, content)
+    seen = layout.read()
+    assert len(seen.found) == 1
+    assert [each.reason for each in seen.skipped] == [
+        f"line {last}: more fields than columns (a comma without quotes?)"
+    ]
+
+
+def test_a_table_with_two_columns_for_the_label_is_refused(layout: Any) -> None:
+    layout.sound("a.wav")
+    layout.write("a.txt", "Begin Time (s)\tEnd Time (s)\tSpecies\tSpecies\n0\t1\tfox\towl\n")
+    with pytest.raises(InvalidInput, match="several columns 'Species'"):
+        layout.read()

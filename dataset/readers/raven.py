@@ -37,7 +37,9 @@ _MEASURED = re.compile(
     re.IGNORECASE,
 )
 """Columns of Raven's own, and measurements (they give their unit in brackets): no labels."""
-_TABLE_NAME = re.compile(r"(\.table\.\d+)?(\.birdnet)?(\.selections?)?(\.table\.\d+)?(\.results)?$", re.IGNORECASE)
+_TABLE_NAME = re.compile(
+    r"(\.table\.\d+)?(\.birdnet)?(\.selections?(\.table)?)?(\.table\.\d+)?(\.results)?$", re.IGNORECASE
+)
 
 
 class Raven:

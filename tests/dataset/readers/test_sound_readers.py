@@ -96,6 +96,13 @@ def test_raven_finds_the_recording_by_the_tables_name_and_each_selection_once(la
     ]
 
 
+@pytest.mark.parametrize("ending", ["BirdNET.selection.table", "Table.1.selections", "selections", "BirdNET.results"])
+def test_raven_finds_the_recording_by_the_names_that_tools_give_a_table(layout: Any, ending: str) -> None:
+    layout.sound("site1_20260501.wav")
+    layout.write(f"site1_20260501.{ending}.txt", f"{RAVEN}\tSpecies\n1\tWaveform 1\t1\t0.25\t0.5\t100\t2000\twren\n")
+    assert [each.path.name for each in layout.read().found] == ["site1_20260501.wav"]
+
+
 def test_raven_counts_from_the_file_when_several_were_open(layout: Any) -> None:
     layout.sound("a.wav")
     layout.sound("b.wav")

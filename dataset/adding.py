@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,8 @@ from dataset.entries import PARTS
 from dataset.ingest import IngestReport, Tally, enter
 from dataset.labels import check_label
 from dataset.lines.branches import MAIN
+from dataset.readers.tables import SURPLUS, table_rows
+from dataset.storing.rows import hex_of, keys_of_hex
 from ecosight.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from ecosight.ports import Progress
     from ecosight.state.samples import SampleStore
 
-__all__ = ["read_corrections", "read_removals", "stage_found"]
+__all__ = ["check_known", "read_corrections", "read_removals", "stage_found"]
 
 _FAULTS = 10
 
@@ -80,9 +81,13 @@ def read_corrections(path: Path) -> pa.Table:
     labels: dict[str, str] = {}
     people: dict[str, int] = {}
     parts: dict[str, str] = {}
+    told: dict[str, tuple[int, tuple[str, ...]]] = {}
     faults: list[str] = []
-    for line, row in _rows(path, ("sample_id", "label")):
-        sample_id = row["sample_id"]
+    for line, sample_id, row in _rows(path, ("sample_id", "label"), faults):
+        said = tuple(row.get(name, "") for name in ("label", "annotators", "part"))
+        first, before = told.setdefault(sample_id, (line, said))
+        if before != said:
+            faults.append(f"line {line}: the sample {sample_id[:12]} is corrected otherwise in line {first}")
         try:
             labels[sample_id] = check_label(row["label"])
             if row.get("annotators"):
@@ -97,32 +102,46 @@ def read_corrections(path: Path) -> pa.Table:
 
 def read_removals(path: Path) -> pa.Table:
     """Changes that take out the samples of a CSV with the column sample_id. Raises: as ``read_corrections``."""
-    return joined([removed([row["sample_id"] for _, row in _rows(path, ("sample_id",))])])
+    faults: list[str] = []
+    ids = dict.fromkeys(sample_id for _, sample_id, _ in _rows(path, ("sample_id",), faults))
+    _raise(path, faults)
+    return joined([removed(ids)])
 
 
-def _rows(path: Path, needed: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    try:
-        text = path.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise NotFound(f"the file {path} cannot be read: {error}", hint="A CSV in UTF-8 is expected.") from error
-    # Strict: a quotation mark that is never closed would take the rows below it for its text, in silence.
-    reader = csv.DictReader(io.StringIO(text), strict=True)
-    try:
-        if missing := [name for name in needed if name not in (reader.fieldnames or [])]:
-            raise InvalidInput(
-                f"{path.name} has no column {' and no column '.join(missing)}",
-                hint="`checkout` writes samples.csv, which has all columns.",
-            )
-        for row in reader:
-            yield reader.line_num, {str(name): str(value or "").strip() for name, value in row.items() if name}
-    except csv.Error as error:
-        raise InvalidInput(
-            f"{path.name}: line {reader.reader.line_num}: {error}", hint="Is a quotation mark missing?"
-        ) from error
+def check_known(changes: pa.Table, *, stage: Stage, samples: SampleStore, branch: str = MAIN) -> None:
+    """Before corrections are staged: one of a sample that is nowhere would stop every commit from then on.
+
+    Raises: NotFound: a sample is neither in the dataset, nor staged, nor accepted.
+    """
+    ids = [row["id"].hex() for row in changes.select(["id", "action"]).to_pylist() if row["action"] == "put"]
+    known = stage.labels(ids, branch)
+    missing = [sample_id for sample_id in ids if sample_id not in known]
+    accepted = {sample.id for sample in samples.many(missing)}
+    if unknown := [sample_id for sample_id in missing if sample_id not in accepted]:
+        raise NotFound(
+            f"{len(unknown)} samples are not in the dataset: {', '.join(each[:12] for each in unknown[:3])}",
+            hint="Take these rows out, or add the files with their label first.",
+        )
+
+
+def _rows(path: Path, needed: Sequence[str], faults: list[str]) -> Iterator[tuple[int, str, dict[str, str]]]:
+    """Line, sample id and fields of each row that makes sense; what is wrong with the others joins ``faults``."""
+    if not os.path.isfile(path):
+        raise NotFound(
+            f"there is no file {str(path)[:200]!r}", hint="`checkout` writes samples.csv; edit a copy of it."
+        )
+    for line, row in table_rows(path, needed):
+        if SURPLUS in row:
+            faults.append(f"line {line}: more fields than columns (a comma without quotes?)")
+            continue
+        try:
+            yield line, hex_of(keys_of_hex([row["sample_id"]]))[0], row
+        except InvalidInput as error:
+            faults.append(f"line {line}: {error.message}")
 
 
 def _count(text: str) -> int:
-    if not text.isdecimal() or not 0 < int(text) < 10_000:
+    if not text.isdecimal() or len(text) > 9 or not 0 < int(text) < 10_000:
         raise InvalidInput(f"{text[:20]!r} is no number of annotators")
     return int(text)
 

@@ -106,7 +106,7 @@ def read_decisions(path: Path) -> dict[str, str]:
         ) from error
     except UnicodeDecodeError as error:
         raise InvalidInput(f"{path.name} is not UTF-8 text", hint="Save the CSV as UTF-8.") from error
-    reader = csv.DictReader(io.StringIO(text), restval="", strict=True)
+    reader = csv.DictReader(io.StringIO(text), restkey="", restval="", strict=True)
     found: dict[str, str] = {}
     faults = []
     try:
@@ -114,11 +114,15 @@ def read_decisions(path: Path) -> dict[str, str]:
             raise InvalidInput(
                 f"{path.name} has no columns sample_id and label", hint="`merge --conflicts FILE` writes one."
             )
+        if twice := [name for name in ("sample_id", "label") if list(reader.fieldnames or []).count(name) > 1]:
+            raise InvalidInput(f"{path.name} has several columns {twice[0]!r}", hint="Which one counts?")
         for row in reader:
-            label = row["label"].strip()
+            sample_id, label = row["sample_id"].strip(), row["label"].strip()
             try:
-                if label:
-                    found[row["sample_id"].strip()] = label if label == REMOVED else check_label(label)
+                if "".join(row.get("", ())):
+                    raise InvalidInput("more fields than columns (a comma without quotes?)")
+                if label and found.setdefault(sample_id, decision := _decision(label)) != decision:
+                    raise InvalidInput(f"the sample {sample_id[:12]} is decided otherwise above")
             except InvalidInput as error:
                 faults.append(f"line {reader.line_num}: {error.message}")
     except csv.Error as error:
@@ -126,3 +130,7 @@ def read_decisions(path: Path) -> dict[str, str]:
     if faults:
         raise InvalidInput(f"{path.name}: {'; '.join(faults[:10])}", hint="Mend the lines and run it again.")
     return found
+
+
+def _decision(label: str) -> str:
+    return label if label == REMOVED else check_label(label)

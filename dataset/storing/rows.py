@@ -85,8 +85,8 @@ def keys_of_hex(names: Iterable[str]) -> NDArray[np.bytes_]:
     import numpy as np
 
     each = list(names)
-    if faulty := next((name for name in each if len(name) != 64), None):
-        raise _no_digest(faulty)
+    if faulty := [name for name in each if len(name) != 64]:
+        raise _no_digest(faulty[0])
     try:
         return np.frombuffer(bytes.fromhex("".join(each)), "S32")
     except ValueError:

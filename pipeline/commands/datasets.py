@@ -81,7 +81,7 @@ def add(
     as_json: JsonOutput = False,
 ) -> None:
     """Stage files, corrections and removals for the next commit."""
-    from dataset.adding import read_corrections, read_removals, stage_found
+    from dataset.adding import check_known, read_corrections, read_removals, stage_found
     from dataset.lines.staging import Stage
     from ecosight.errors import InvalidInput
     from ecosight.progress import terminal_progress
@@ -118,6 +118,8 @@ def add(
         )
         result |= report.as_dict() | {"format": found.format}
         lines += [line for line in report_lines(report) if line != report.sentence]
+    for each in changes:
+        check_known(each, stage=stage, samples=bench.samples, branch=branch)
     for each in changes:
         stage.add(each, branch)
     counts = stage.counts(branch)

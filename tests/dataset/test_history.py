@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from dataset_kit import id_of, in_memory, labels_of, parts_of, sample
 
-from dataset.adding import read_corrections, read_removals, stage_found
+from dataset.adding import check_known, read_corrections, read_removals, stage_found
 from dataset.changes import changes_from_samples, relabelled, removed
 from dataset.entries import Entry, encode_entries, encode_groups
 from dataset.lines.staging import Stage
@@ -282,3 +282,40 @@ def test_tables_of_corrections_are_told_what_is_wrong_with_them(tmp_path: Path) 
         read_corrections(file)
     with pytest.raises(NotFound):
         read_removals(tmp_path / "nowhere.csv")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("sample_id,label\nA,owl\nA,bat\n", r"line 3: the sample .* is corrected otherwise in line 2"),
+        ("sample_id,label\nA,owl, tawny\n", "line 2: more fields than columns"),
+        ("sample_id,label,label\nA,owl,bat\n", "several columns 'label'"),
+        ("sample_id,label,annotators\nA,owl," + "9" * 5000, "is no number of annotators"),
+        ("sample_id,label\n,owl\n", "line 2: '' is no sample id"),
+    ],
+)
+def test_a_correction_that_says_two_things_is_refused(tmp_path: Path, text: str, told: str) -> None:
+    file = tmp_path / "labels.csv"
+    file.write_text(text.replace("A", id_of("a")))
+    with pytest.raises(InvalidInput, match=told):
+        read_corrections(file)
+
+
+def test_corrections_may_say_the_same_twice_in_either_case_and_in_utf_16(tmp_path: Path) -> None:
+    file = tmp_path / "labels.csv"
+    file.write_text(f"sample_id,label\n{id_of('a')},owl\n{id_of('a').upper()},owl\n", "utf-16")
+    assert read_corrections(file).column("label").to_pylist() == ["owl"]
+    assert len(read_removals(file)) == 1
+    file.write_text("sample_id,label\n,owl\n")
+    with pytest.raises(InvalidInput, match="line 2: '' is no sample id"):
+        read_removals(file)
+
+
+def test_a_correction_of_a_sample_that_is_nowhere_is_refused_before_it_stops_every_commit(project: Any) -> None:
+    stage, accept = Stage(project.repository), project.intake.accept
+    first, upload = (accept(b"note: " + note, label="fox", source="1", origin="upload").sample for note in (b"1", b"2"))
+    project.repository.commit([first], message="first")
+    check_known(relabelled({first.id: "owl", upload.id: "owl"}), stage=stage, samples=project.samples)
+    check_known(removed([id_of("nobody")]), stage=stage, samples=project.samples)
+    with pytest.raises(NotFound, match="1 samples are not in the dataset"):
+        check_known(relabelled({first.id: "owl", id_of("nobody"): "owl"}), stage=stage, samples=project.samples)

@@ -155,6 +155,12 @@ def test_a_bad_file_of_decisions_is_told_whole(tmp_path: Path) -> None:
     file.write_text('label,sample_id\n"owl,x\nowl,y\n')
     with pytest.raises(InvalidInput, match="line 3: unexpected end of data"):
         read_decisions(file)
+    file.write_text("sample_id,label\nx,owl\nx,bat\ny,owl,tawny\ny,-\nz,-\nz,-\n")
+    with pytest.raises(InvalidInput, match=r"line 3: the sample x is decided otherwise.*line 4: more fields"):
+        read_decisions(file)
+    file.write_text("sample_id,label,label\nx,owl,bat\n")
+    with pytest.raises(InvalidInput, match="several columns 'label'"):
+        read_decisions(file)
     file.write_bytes("sample_id,label\nx,Häher\n".encode("cp1252"))
     with pytest.raises(InvalidInput, match="is not UTF-8 text"):
         read_decisions(file)

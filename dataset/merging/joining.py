@@ -10,6 +10,7 @@ from dataset.changes import change_schema
 from dataset.lines.branches import MAIN, BranchBook
 from dataset.lines.history import ancestors, merge_bases
 from dataset.merging.conflicts import LabelConflict
+from dataset.merging.diffing import compare
 from dataset.merging.planning import MergePlan, merge_snapshots
 from dataset.parting.copies import NearDuplicates, copies_among, looker
 from dataset.parting.crossings import torn_groups, torn_pairs, torn_stations, wrong_times
@@ -97,7 +98,7 @@ def merge(
             return MergeReport(version=repository.summary(ours), outcome="up to date")
         if not foreign and bases == [ours] and not dry_run and _same_scheme(repository, ours, theirs):
             if repository.branches.move(into, ours, theirs):
-                return MergeReport(version=repository.summary(theirs), outcome="fast-forward")
+                return _forwarded(repository, ours, theirs)
             continue
         mine, yours = repository.snapshots.load(ours), repository.snapshots.load(theirs, name=name)
         old = [repository.snapshots.load(base, name=name) for base in bases]
@@ -182,6 +183,18 @@ def _violations(plan: MergePlan, near_duplicates: NearDuplicates) -> tuple[Viola
         *torn_stations(plan.rows, snapshot.groups, snapshot.scheme),
         *wrong_times(plan.rows, snapshot.scheme),
         *unsearched,
+    )
+
+
+def _forwarded(repository: DatasetRepository, ours: str, theirs: str) -> MergeReport:
+    before, after = repository.snapshots.load(ours), repository.snapshots.load(theirs)
+    diff = compare(before.entries, after.entries)
+    return MergeReport(
+        version=repository.summary(theirs),
+        outcome="fast-forward",
+        added=len(diff.added),
+        changed=len(diff.after),
+        removed=len(diff.removed),
     )
 
 

@@ -35,8 +35,12 @@ def relabel(repository: DatasetRepository, branch: str, **labels: str) -> None:
 
 def test_a_branch_that_only_grew_is_taken_over_without_a_merge(forked: DatasetRepository) -> None:
     relabel(forked, "night", s1="owl")
-    report = merge(forked, "night")
+    forked.extend([sample("late", "bat")], message="bats", branch="night")
+    forked.commit_changes(removed([id_of("s2")]), message="noise", branch="night")
+    planned, report = merge(forked, "night", dry_run=True), merge(forked, "night")
     assert report.outcome == "fast-forward"
+    assert (report.added, report.changed, report.removed) == (1, 1, 1)
+    assert (planned.added, planned.changed, planned.removed) == (1, 1, 1)
     assert forked.resolve("main") == forked.resolve("night")
     assert merge(forked, "night").outcome == "up to date"
 

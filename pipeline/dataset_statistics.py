@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from dataset.describing import QualitySummary, Statistics
     from dataset.storing.manifests import DatasetVersion
     from pipeline.wiring import Workbench
 
-__all__ = ["statistics_of", "stats_lines", "write_page"]
+__all__ = ["statistics_of", "stats_lines", "times_not_told", "write_page"]
 
 _SHOWN = 5
 
@@ -36,6 +38,15 @@ def statistics_of(
         quality=_quality(bench, version, most) if quality else None,
         accuracy=accuracy,
     )
+
+
+def times_not_told(bench: Workbench, entries: pa.Table) -> int:
+    """Of how many rows of a version nothing tells when they were captured, only when they came in."""
+    from dataset.describing import read_store_facts
+    from dataset.describing.tallies import columns_of
+
+    sources = read_store_facts(entries, bench.db, most=0).sources
+    return int(columns_of(entries, sources).column("hour").null_count)
 
 
 def stats_lines(statistics: Statistics, report: Path | None) -> list[str]:

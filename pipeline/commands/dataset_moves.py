@@ -125,6 +125,7 @@ def split(
     from dataset.entries import PARTS
     from dataset.parting.resplitting import begin_set
     from dataset.splitting import parse_ratios
+    from pipeline.dataset_statistics import times_not_told
     from pipeline.near_copies import guard_against_copies
 
     holdout = read_holdout(hold_out)
@@ -153,6 +154,12 @@ def split(
         absent = sorted({station for stations in holdout.values() for station in stations} - there)
         result |= {"stations_without_samples": absent}
         text += [f"no sample is from {station!r} yet: is that the name of the station?" for station in absent]
+    if by == "time" and (untold := times_not_told(bench, settled.snapshot.entries.table())):
+        result |= {"times_not_told": untold}
+        text.append(
+            f"of {untold} of {sum(counts.values())} samples nothing tells when they were captured: the moment at which "
+            "they came in was taken; a CSV with a column captured_at can tell it when they are taken in"
+        )
     if made is not None:
         result |= {"version": version_row(made)}
         text += made.caveats

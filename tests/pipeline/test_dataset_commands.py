@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from project_kit import Project, write_clips
 
 CHANGING = ("create", "add", "commit", "branch", "tag", "checkout", "merge", "split", "push", "pull", "gc")
@@ -119,6 +121,25 @@ def test_held_out_stations_may_be_told_in_several_options_and_a_name_that_is_non
     assert made["stations_without_samples"] == ["nroth"]
     refused = dataset(project, "split", "none", *station, "--hold-out", "test= ,", expect=3)
     assert "--hold-out needs a part and stations" in refused["error"]["message"]
+
+
+def test_a_split_by_time_tells_how_many_samples_have_only_the_moment_of_coming_in(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from pipeline.cli import app
+
+    clips = sorted(path.relative_to(project.folder) for path in (project.folder / "clips").glob("*/*.wav"))
+    rows = [
+        f"{clip},{clip.parent.name},{f'2026-05-{place + 1:02}T04:30Z' if place < 8 else ''}"
+        for place, clip in enumerate(clips)
+    ]
+    (project.folder / "clips.csv").write_text("\n".join(["path,label,captured_at", *rows]) + "\n")
+    monkeypatch.chdir(project.folder)
+    for arguments in (["ingest", "clips.csv"], ["dataset", "split", "by-time", "--by", "time"]):
+        app([*arguments, *UNSEARCHED, "--json"], standalone_mode=False)  # here: two processes would take long
+        told = json.loads(capsys.readouterr().out)
+    structlog.reset_defaults()
+    assert told["times_not_told"] == len(clips) - 8
 
 
 @pytest.mark.parametrize("verb", [*CHANGING, *LOOKING])

@@ -27,12 +27,11 @@ def noted(folder: Path) -> Noted:
         file = folder / STATE / f"{name}.json"
         if file.is_file():
             try:
-                told = json.loads(file.read_text("utf-8"))
-            except ValueError as error:
+                for path, note in dict(json.loads(file.read_text("utf-8"))).items():
+                    known = found.setdefault(path, {"digests": [], "stat": note.get("stat")})
+                    known["digests"] += [each for each in note["digests"] if each not in known["digests"]]
+            except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
                 raise InvalidInput(f"{file} is damaged", hint="Check out into an empty folder.") from error
-            for path, note in told.items():
-                known = found.setdefault(path, {"digests": [], "stat": note.get("stat")})
-                known["digests"] += [each for each in note["digests"] if each not in known["digests"]]
     return found
 
 

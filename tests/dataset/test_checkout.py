@@ -22,7 +22,7 @@ from dataset.changes import removed
 from dataset.folders.checkout import CheckoutReport, checkout
 from dataset.folders.file_names import file_names
 from dataset.versions import DatasetRepository
-from ecosight.errors import AlreadyRunning, Conflict, IntegrityError
+from ecosight.errors import AlreadyRunning, Conflict, IntegrityError, InvalidInput
 from ecosight.ids import content_digest
 from ecosight.progress import NullProgress
 
@@ -139,6 +139,18 @@ def test_a_damaged_blob_is_not_laid_out(repository: DatasetRepository, tmp_path:
     for copy in (False, True):
         with pytest.raises(IntegrityError):
             lay_out(repository, tmp_path / "out", copy=copy)
+
+
+@pytest.mark.parametrize("note", ["", "[]", "null", '{"a": 1}', '{"a": {}}', '{"a": {"digests": 1}}', "\0"])
+def test_a_damaged_note_is_told_and_nothing_is_changed(
+    repository: DatasetRepository, tmp_path: Path, note: str
+) -> None:
+    lay_out(repository, tmp_path / "out")
+    before = files(tmp_path / "out")
+    (tmp_path / "out" / ".ecosight" / "files.json").write_text(note)
+    with pytest.raises(InvalidInput, match=r"files\.json is damaged"):
+        lay_out(repository, tmp_path / "out")
+    assert files(tmp_path / "out") == before
 
 
 def test_a_dry_run_writes_nothing(repository: DatasetRepository, tmp_path: Path) -> None:

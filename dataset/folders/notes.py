@@ -27,7 +27,7 @@ def noted(folder: Path) -> Noted:
         file = folder / STATE / f"{name}.json"
         if file.is_file():
             try:
-                for path, note in dict(json.loads(file.read_text("utf-8"))).items():
+                for path, note in json.loads(file.read_text("utf-8")).items():
                     known = found.setdefault(path, {"digests": [], "stat": note.get("stat")})
                     known["digests"] += [each for each in note["digests"] if each not in known["digests"]]
             except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:

@@ -9,10 +9,20 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from ecosight.errors import Unavailable
+from ecosight.errors import IntegrityError, Unavailable
 from ecosight.ids import new_id
 
-__all__ = ["FileRefs"]
+__all__ = ["FileRefs", "target_in"]
+
+
+def target_in(data: bytes, name: str) -> str:
+    """What a ref's stored bytes point to. Raises: IntegrityError: they are damaged."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise IntegrityError(
+            f"the ref {name!r} of the remote is damaged", hint="Restore it from a backup, or delete it and push again."
+        ) from None
 
 
 class FileRefs:
@@ -29,7 +39,7 @@ class FileRefs:
 
     def get(self, name: str) -> str | None:
         with self._told(), suppress(FileNotFoundError):
-            return self._path(name).read_text("utf-8")
+            return target_in(self._path(name).read_bytes(), name)
         return None
 
     def compare_and_set(self, name: str, expected: str | None, new: str) -> bool:

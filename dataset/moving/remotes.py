@@ -32,7 +32,10 @@ def open_remote(address: str) -> Remote:
         address: a folder; or ``s3://bucket/prefix``, with ``?endpoint_url=…&region=…`` for stores beside Amazon's.
     Raises: InvalidInput: no such address, or endpoint. Unavailable: it cannot be reached.
     """
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        raise _no_remote(address) from None
     if parts.scheme == "s3" and parts.netloc:
         from dataset.moving.s3_refs import S3Refs
         from ecosight.blobs import S3Blobs
@@ -49,4 +52,8 @@ def open_remote(address: str) -> Remote:
 
         folder = Path(parts.path if parts.scheme else address)
         return Remote(address=address, blobs=FreshBlobs(LocalBlobs(folder / "blobs")), refs=FileRefs(folder / "refs"))
-    raise InvalidInput(f"{address!r} is no remote", hint="Give a folder, or s3://bucket/prefix.")
+    raise _no_remote(address)
+
+
+def _no_remote(address: str) -> InvalidInput:
+    return InvalidInput(f"{address!r} is no remote", hint="Give a folder, or s3://bucket/prefix.")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import quote, unquote
 
+from dataset.moving.file_refs import target_in
 from ecosight.blobs.s3_client import s3_client
 from ecosight.errors import Unavailable
 
@@ -78,7 +79,7 @@ class S3Refs:
                 if str(error.response.get("Error", {}).get("Code", "")) in _MISSING:
                     return None, None
                 raise
-            return answer["Body"].read().decode(), str(answer["ETag"])
+            return target_in(answer["Body"].read(), name), str(answer["ETag"])
 
     def _key(self, name: str) -> str:
         # Some servers decode percent signs on the way; "=" is left alone, and itself escaped by ``quote``.

@@ -7,11 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import boto3
 import pytest
 
 from dataset.moving.file_refs import FileRefs
 from dataset.moving.s3_refs import S3Refs
-from ecosight.errors import Unavailable
+from ecosight.errors import IntegrityError, Unavailable
 from ecosight.testing import RefStoreConformance
 
 BUCKET = "ecosight-tests"
@@ -45,6 +46,22 @@ def test_processes_that_move_one_ref_lose_no_move(tmp_path: Path) -> None:
     ]
     assert [child.wait(120) for child in children] == [0, 0, 0]
     assert FileRefs(tmp_path / "refs").get("count") == "90"
+
+
+def test_a_damaged_ref_in_a_folder_says_so(tmp_path: Path) -> None:
+    refs = FileRefs(tmp_path)
+    assert refs.compare_and_set("dataset/main/head", None, "x")
+    next(tmp_path.glob("=*")).write_bytes(b"\xff\xfe")
+    with pytest.raises(IntegrityError, match="the ref 'dataset/main/head' of the remote is damaged"):
+        refs.get("dataset/main/head")
+
+
+def test_a_damaged_ref_in_a_bucket_says_so(s3_endpoint: str) -> None:
+    refs = S3Refs(BUCKET, prefix := secrets.token_hex(6), s3_endpoint, None)
+    client = boto3.client("s3", endpoint_url=s3_endpoint, region_name="us-east-1")
+    client.put_object(Bucket=BUCKET, Key=f"{prefix}/refs/head", Body=b"\xff\xfe")
+    with pytest.raises(IntegrityError, match="the ref 'head' of the remote is damaged"):
+        refs.get("head")
 
 
 def test_a_bucket_that_is_away_says_so(s3_endpoint: str) -> None:

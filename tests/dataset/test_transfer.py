@@ -113,7 +113,14 @@ def test_branches_and_addresses_that_are_not_there(here: DatasetRepository, remo
         send(here, remote, branch="night")
     with pytest.raises(NotFound, match="has no branch 'main'"):
         fetch(here, remote)
-    for address in ("ftp://host/x", "s3://bucket/x?colour=red", "s3://bucket/x?endpoint_url=minio:9000", "", "file://"):
+    for address in (
+        "ftp://host/x",
+        "s3://bucket/x?colour=red",
+        "s3://bucket/x?endpoint_url=minio:9000",
+        "",
+        "file://",
+        "http://[x",
+    ):
         with pytest.raises(InvalidInput):
             open_remote(address)
 

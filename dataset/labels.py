@@ -67,6 +67,8 @@ def _fault(text: str, limit: int) -> str:
 def _path_fault(text: str) -> str:
     if "/" in text or "\\" in text:
         return "looks like a path"
+    if text == "-":
+        return "stands for no label in tables"  # and for a sample that is taken out, in the decisions of a merge
     return "begins with a dot" if text.startswith(".") else ""
 
 

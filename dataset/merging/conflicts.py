@@ -16,7 +16,7 @@ from ecosight.errors import InvalidInput, NotFound
 __all__ = ["REMOVED", "RULES", "LabelConflict", "decide", "read_decisions", "write_conflicts"]
 
 REMOVED = "-"
-"""Stands for "the sample is not there" where a label is expected."""
+"""Stands for "the sample is not there" where a label is expected; so ``check_label`` takes it for none."""
 
 _COLUMNS = ("sample_id", "source", "base", "ours", "theirs", "label")
 

@@ -16,7 +16,8 @@ def test_letters_of_every_script_are_labels(label: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "label", ["", "  ", "a/b", "a\\b", "..", ".", ".hidden", "a\nb", "a\x00b", "a\x1b[31m", "a\u202eb", "x" * 65]
+    "label",
+    ["", "  ", "a/b", "a\\b", "..", ".", ".hidden", "a\nb", "a\x00b", "a\x1b[31m", "a\u202eb", "x" * 65, "-", " - "],
 )
 def test_paths_controls_and_overlong_names_are_no_labels(label: str) -> None:
     with pytest.raises(InvalidInput):

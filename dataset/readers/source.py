@@ -106,6 +106,10 @@ class Source:
         """All files below the root that are no annotation files, in the order of their paths."""
         return (path for paths in sorted(self._by_name.values()) for path in sorted(paths) if not _is_note(path))
 
+    def below(self, suffix: str) -> list[Path]:
+        """All files below the root with this ending, however deep, in the order of their paths."""
+        return sorted(path for paths in self._by_name.values() for path in paths if path.suffix.lower() == suffix)
+
     @staticmethod
     def head(path: Path) -> str:
         """The beginning of a text file, for a look; bytes that are none are replaced."""

@@ -7,7 +7,7 @@ Source: docs.ultralytics.com, "Object Detection Datasets Overview".
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ class Yolo:
     fallback = False
 
     def recognises(self, source: Source) -> bool:
-        return bool(_descriptions(source)) or (source.path.is_dir() and bool(_label_files(source)))
+        return bool(_descriptions(source)) or (source.path.is_dir() and bool(_labels(source, source.notes(".txt"))))
 
     def read(self, source: Source, options: ReadOptions) -> Iterator[Found | Skipped]:
         described = _descriptions(source) or source.notes(*_YAML)
@@ -44,7 +44,7 @@ class Yolo:
             )
         names = _names(described[0])
         pictures = [path for path in source.media() if path.suffix.lower() in _endings(options)]
-        labels = {path: _picture_key(path) for path in _label_files(source)}
+        labels = {path: _picture_key(path) for path in _labels(source, source.below(".txt"))}
         by_key: dict[tuple[str, ...], list[Path]] = defaultdict(list)
         for path in pictures:
             by_key[_picture_key(path)].append(path)
@@ -72,10 +72,9 @@ def _endings(options: ReadOptions) -> set[str]:
     return {each.lower() for each in options.extensions}
 
 
-def _label_files(source: Source) -> list[Path]:
-    """Text files in folders called labels."""
-    beside = source if source.path.is_dir() else Source(source.root)
-    return [path for path in beside.notes(".txt") if "labels" in path.relative_to(source.root).parts[:-1]]
+def _labels(source: Source, texts: Iterable[Path]) -> list[Path]:
+    """Those in folders called labels."""
+    return [path for path in texts if "labels" in path.relative_to(source.root).parts[:-1]]
 
 
 def _picture_key(path: Path) -> tuple[str, ...]:

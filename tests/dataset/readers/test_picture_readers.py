@@ -237,3 +237,15 @@ def test_a_large_coco_file_with_sorted_keys_is_recognised(layout: Any) -> None:
     layout.write("all.json", json.dumps(content, sort_keys=True))
     seen = layout.read()
     assert (seen.format, {each.label for each in seen.found}) == ("coco", {"fox"})
+
+
+@pytest.mark.parametrize("name", ["", "data.yaml"])
+def test_yolo_finds_labels_however_deep_they_lie(layout: Any, name: str) -> None:
+    """Else their pictures would be said to have no boxes."""
+    for folder in ("train", "train/north/2026/may/1"):
+        layout.picture(f"images/{folder}/a.png", seed=len(folder))
+        layout.write(f"labels/{folder}/a.txt", "0 0.5 0.5 0.5 0.5\n")
+    layout.write("data.yaml", "names: [fox]\n")
+    seen = layout.read(name)
+    assert (len(seen.found), seen.skipped) == (2, ())
+    assert [each.fold for each in seen.found] == ["train", "train"]

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from dataset.entries import PARTS
+from dataset.labels import composed
 from dataset.storing.rows import entry_schema, keys_of_hex, ordered
 from dataset.storing.snapshots import key_column
 from ecosight.errors import InvalidInput
@@ -40,7 +41,7 @@ def no_changes() -> pa.Table:
 def station_of(sample: Sample) -> str | None:
     """The place a sample comes from, as far as its details tell."""
     told = sample.details.get("station") or sample.details.get("sensor")
-    return str(told) if told else None
+    return (composed(str(told)) or None) if told else None
 
 
 def changes_from_samples(

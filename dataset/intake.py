@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from dataset.labels import check_group, check_label, shown_name
+from dataset.labels import check_group, check_label, composed, shown_name
 from dataset.storing.blob_files import FreshBlobs
 from ecosight.errors import Conflict, InvalidInput, MediaTooLarge
 from ecosight.ids import content_digest
@@ -156,7 +156,7 @@ class Intake:
 
     def group_of(self, name: str) -> str | None:
         """The recording that a file name tells of, or None where no pattern matches."""
-        match = self._pattern.search(name) if self._pattern else None
+        match = self._pattern.search(composed(name)) if self._pattern else None
         if match is None:
             return None
         found = match.group(1) if match.re.groups and match.group(1) else match.group(0)

@@ -6,7 +6,7 @@ import unicodedata
 
 from ecosight.errors import InvalidInput
 
-__all__ = ["MAX_LABEL", "check_group", "check_label", "shown_name"]
+__all__ = ["MAX_LABEL", "check_group", "check_label", "composed", "shown_name"]
 
 MAX_LABEL = 64
 _MAX_GROUP = 200
@@ -19,7 +19,7 @@ def check_label(label: str) -> str:
     Letters of every script, digits, spaces and marks are welcome.
     Raises: InvalidInput: empty, longer than 64 characters, a path or part of one, or with control characters.
     """
-    clean = unicodedata.normalize("NFC", label).strip()
+    clean = composed(label)
     if fault := _fault(clean, MAX_LABEL) or _path_fault(clean):
         raise InvalidInput(
             f"the label {_quoted(label)} {fault}",
@@ -29,19 +29,24 @@ def check_label(label: str) -> str:
     return clean
 
 
-def check_group(group: str) -> str:
-    """The name of a recording, burst or site as it is stored: trimmed and composed (NFC).
+def check_group(group: str, what: str = "group") -> str:
+    """The name of a recording, burst or site (``what`` it is called) as it is stored: trimmed and composed (NFC).
 
     Raises: InvalidInput: empty, longer than 200 characters, or with control characters.
     """
-    clean = unicodedata.normalize("NFC", group).strip()
+    clean = composed(group)
     if fault := _fault(clean, _MAX_GROUP):
         raise InvalidInput(
-            f"the group {_quoted(group)} {fault}",
+            f"the {what} {_quoted(group)} {fault}",
             hint="A group names the recording or the site that a sample belongs to.",
             group=group[:_MAX_NAME],
         )
     return clean
+
+
+def composed(name: str) -> str:
+    """A name that others wrote, such as a station's: trimmed and composed (NFC), so that it has one spelling."""
+    return unicodedata.normalize("NFC", name).strip()
 
 
 def shown_name(source: str) -> str:

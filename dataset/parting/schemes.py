@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from dataset.entries import PARTS
+from dataset.labels import composed
 from dataset.parting.ledger import Counts, Standing
 from dataset.splitting import DatasetSplitter
 from ecosight.errors import InvalidInput, NotEnoughData
@@ -88,6 +89,7 @@ def checked_scheme(by: str, holdout: Mapping[str, Sequence[str]] | None = None) 
     if holdout:
         if by != "station" or not set(holdout) <= set(PARTS):
             raise InvalidInput("stations are held out by the scheme station only", hint="For example test=north,creek.")
+        holdout = {part: [composed(station) for station in stations] for part, stations in holdout.items()}
         told = Counter(station for stations in holdout.values() for station in set(stations))
         if twice := sorted(station for station, parts in told.items() if parts > 1):
             raise InvalidInput(f"the station {twice[0]!r} cannot be held out in two parts", hint="Name it once.")
@@ -113,7 +115,7 @@ def stations_in(sources: Sequence[str], pattern: str) -> pa.Array:
     import pyarrow as pa
 
     try:
-        found = [re.search(pattern, source) for source in sources]
+        found = [re.search(pattern, composed(source)) for source in sources]
     except re.error as error:
         raise InvalidInput(f"{pattern!r} is no regular expression: {error}", hint=r"Such as '^(\w+)-'.") from error
     names = [match and (match.group(1) if match.re.groups else match.group(0)) for match in found]

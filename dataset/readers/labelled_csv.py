@@ -115,7 +115,7 @@ def _more(row: dict[str, str]) -> dict[str, Any]:
     if start or end:
         span = Span(start_s=number(start or None, "start_s"), end_s=number(end or None, "end_s"))
     return {
-        "station": row.get("station") or None,
+        "station": check_group(row["station"], "station") if row.get("station") else None,
         "fold": row.get("fold") or None,
         "captured_at": _moment(row["captured_at"]) if row.get("captured_at") else None,
         "annotators": _count(row["annotators"]) if row.get("annotators") else None,

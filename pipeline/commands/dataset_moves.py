@@ -151,7 +151,9 @@ def split(
     text = [f"{'would make' if dry_run else 'made'} {into}: " + ", ".join(f"{part} {n}" for part, n in counts.items())]
     if holdout:
         there = set(settled.snapshot.entries.table().column("station").unique().to_pylist())
-        absent = sorted({station for stations in holdout.values() for station in stations} - there)
+        absent = sorted(
+            {station for stations in settled.snapshot.scheme["holdout"].values() for station in stations} - there
+        )
         result |= {"stations_without_samples": absent}
         text += [f"no sample is from {station!r} yet: is that the name of the station?" for station in absent]
     if by == "time" and (untold := times_not_told(bench, settled.snapshot.entries.table())):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -96,6 +97,12 @@ def test_the_group_is_given_or_matched_or_the_file_itself(
 ) -> None:
     sample = accept(open_project(pattern=pattern), source="1-7-A.note", group=given).sample
     assert sample.group == (group or sample.id)
+
+
+def test_a_group_is_found_in_a_name_from_a_mac(open_project: Callable[..., Any]) -> None:
+    intake = open_project(pattern=r"^(\w+)-").intake
+    groups = {intake.group_of(unicodedata.normalize(form, "forêt-1.note")) for form in ("NFC", "NFD")}
+    assert groups == {"forêt"}
 
 
 def test_a_group_pattern_that_is_none_is_told(project: Any) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -132,3 +133,13 @@ def test_a_csv_in_another_encoding_says_so(tmp_path: Path) -> None:
 def test_a_file_named_twice_with_one_label_is_read_once(tmp_path: Path) -> None:
     make(tmp_path, "1.wav")
     assert len(find_recordings(write_csv(tmp_path, "path,label\n1.wav,fox\n./1.wav,fox\n"), SOUNDS)) == 1
+
+
+def test_a_csv_s_station_is_composed_and_one_with_control_characters_is_told(tmp_path: Path) -> None:
+    (tmp_path / "1.wav").touch()
+    source = tmp_path / "l.csv"
+    source.write_text(f"path,label,station\n1.wav,fox,{unicodedata.normalize('NFD', 'forêt')}\n", "utf-8")
+    assert find_recordings(source, {".wav"})[0].station == "forêt"
+    source.write_text("path,label,station\n1.wav,fox,\x1b[31mred\n", "utf-8")
+    with pytest.raises(InvalidInput, match=r"line 2: the station .* holds control"):
+        find_recordings(source, {".wav"})

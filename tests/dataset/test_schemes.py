@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Any
 
 import pytest
@@ -119,6 +120,21 @@ def test_stations_that_are_named_are_held_out(repository: DatasetRepository) -> 
     assert set(parts) == set(STATIONS)
     with pytest.raises(InvalidInput, match="'north' cannot be held out in two parts"):
         begin_set(repository, "both", by="station", holdout={"test": ["north"], "val": ["north"]})
+
+
+def test_a_station_is_one_whichever_way_its_accents_are_written() -> None:
+    made = in_memory()
+    forms = [unicodedata.normalize(form, "forêt") for form in ("NFC", "NFD")]
+    rows = [(f"{night}-{form}", station) for night in range(6) for form, station in enumerate(forms)]
+    made.extend([sample(name, station=station) for name, station in rows], message="two recorders")
+    made.extend([sample(f"c{n}", station=f"c{n % 3}") for n in range(6)], message="others")
+    begin_set(made, "places", by="station", holdout={"test": [forms[1]]})
+    assert {parts_of(made, "places")[name] for name, _ in rows} == {"test"}
+    made.extend([sample(f"{form}_{night}") for night in range(3) for form in forms], message="told by their names")
+    with pytest.raises(InvalidInput, match="do not tell their station"):
+        begin_set(made, "names", by="station", station_pattern="^(forêt)_")
+    begin_set(made, "named", by="station", station_pattern=r"^(\w+?)[_\d.-]", holdout={"val": [forms[1]]})
+    assert {parts_of(made, "named")[f"{form}_0"] for form in forms} == {"val"}
 
 
 def test_a_station_is_found_in_the_file_name_or_asked_for() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,10 @@ class LabelledCsv:
                 found.append(each)
             elif (each.label, each.group) != (known[1].label, known[1].group):
                 faults.append(f"line {line}: {row['path']!r} has another label or group in line {known[0]}")
+            elif replace(each, path=known[1].path) != known[1]:
+                faults.append(
+                    f"line {line}: {row['path']!r} has another station, fold, time or number in line {known[0]}"
+                )
         if faults:
             raise _bad_rows(path, faults)
         if not found:

@@ -135,6 +135,24 @@ def test_a_file_named_twice_with_one_label_is_read_once(tmp_path: Path) -> None:
     assert len(find_recordings(write_csv(tmp_path, "path,label\n1.wav,fox\n./1.wav,fox\n"), SOUNDS)) == 1
 
 
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        ("station", "north south"),
+        ("fold", "1 2"),
+        ("captured_at", "2026-05-01T04:30Z 2026-05-02T04:30Z"),
+        ("annotators", "1 3"),
+    ],
+)
+def test_a_file_of_which_two_rows_say_different_things_is_told(tmp_path: Path, column: str, values: str) -> None:
+    make(tmp_path, "1.wav")
+    one, two = values.split()
+    with pytest.raises(InvalidInput, match=r"line 3: './1.wav' has another station, fold, time or number in line 2"):
+        find_recordings(write_csv(tmp_path, f"path,label,{column}\n1.wav,fox,{one}\n./1.wav,fox,{two}\n"), SOUNDS)
+    same = write_csv(tmp_path, f"path,label,{column}\n1.wav,fox,{one}\n./1.wav,fox,{one}\n")
+    assert len(find_recordings(same, SOUNDS)) == 1
+
+
 def test_a_csv_s_station_is_composed_and_one_with_control_characters_is_told(tmp_path: Path) -> None:
     (tmp_path / "1.wav").touch()
     source = tmp_path / "l.csv"

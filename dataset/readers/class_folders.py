@@ -16,7 +16,7 @@ _SHOWN_FAULTS = 20
 _NO_CLASSES = frozenset(
     {
         *("annotations", "audio", "images", "imagesets", "jpegimages", "labels", "meta", "metadata"),
-        *("test", "train", "val", "valid", "validation"),
+        *("dev", "eval", "evaluation", "test", "testing", "train", "training", "val", "valid", "validation"),
     }
 )
 """What folders of other layouts are called. Where a source has no others, these are hardly its classes."""

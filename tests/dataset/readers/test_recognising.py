@@ -43,6 +43,14 @@ def test_folders_of_another_layout_are_not_taken_for_classes(layout: Any) -> Non
     assert [each.label for each in layout.read(format="class-folders").found] == ["train", "val"]
 
 
+@pytest.mark.parametrize("parts", [("training", "testing"), ("dev", "eval"), ("Training", "Validation")])
+def test_parts_by_any_of_their_usual_names_are_not_taken_for_classes(layout: Any, parts: tuple[str, str]) -> None:
+    for part in parts:
+        layout.sound(f"{part}/fox/{part}.wav")
+    with pytest.raises(InvalidInput, match="are hardly classes"):
+        layout.read()
+
+
 def test_an_archive_is_not_read_as_a_table(layout: Any) -> None:
     layout.write("all.zip", "PK")
     with pytest.raises(InvalidInput, match="no layout that is known"):

@@ -83,14 +83,23 @@ def decide(conflict: LabelConflict, rules: Sequence[str]) -> str | None:
 
 
 def write_conflicts(conflicts: Sequence[LabelConflict], path: Path) -> None:
-    """A CSV to be filled in: one line for each conflict, its column ``label`` empty."""
+    """A CSV to be filled in: one line for each conflict, its column ``label`` empty.
+
+    Raises: InvalidInput: it cannot be written there.
+    """
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(_COLUMNS)
     for each in conflicts:
         labels = [label or REMOVED for label in (each.base, each.ours, each.theirs)]
         writer.writerow([each.sample_id, each.source, *labels, ""])
-    path.write_text(text.getvalue(), "utf-8", newline="")
+    try:
+        path.write_text(text.getvalue(), "utf-8", newline="")
+    except OSError as error:
+        raise InvalidInput(
+            f"the conflicts cannot be written to {path}: {error.strerror or error}",
+            hint="Name a file in a folder you may write to.",
+        ) from error
 
 
 def read_decisions(path: Path) -> dict[str, str]:
@@ -117,7 +126,7 @@ def read_decisions(path: Path) -> dict[str, str]:
         if twice := [name for name in ("sample_id", "label") if list(reader.fieldnames or []).count(name) > 1]:
             raise InvalidInput(f"{path.name} has several columns {twice[0]!r}", hint="Which one counts?")
         for row in reader:
-            sample_id, label = row["sample_id"].strip(), row["label"].strip()
+            sample_id, label = row["sample_id"].strip().lower(), row["label"].strip()
             try:
                 if "".join(row.get("", ())):
                     raise InvalidInput("more fields than columns (a comma without quotes?)")

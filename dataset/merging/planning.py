@@ -18,6 +18,7 @@ from dataset.merging.groups import merge_groups, with_group_parts, with_moved
 from dataset.merging.sides import Side, Sides
 from dataset.storing.rows import entry_schema, hex_of, keys_of, rows_at, same_rows
 from dataset.storing.snapshots import Snapshot, changed_counts
+from ecosight.errors import InvalidInput
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,12 +71,18 @@ def merge_snapshots(
         rules: see ``dataset.merging.conflicts``; the first that can say decides.
         by_hand: sample id -> label, or ``-``; goes before the rules.
         now: stamps labels that are set by hand.
+    Raises: InvalidInput: a decision by hand that decides nothing; there is no such rule.
     """
     import numpy as np
 
     by_hand = by_hand or {}
     sides = Sides.of(bases, ours, theirs)
     chosen, conflicts, decided = _choose(sides, rules, by_hand)
+    if idle := sorted(by_hand.keys() - {each.sample_id for each in conflicts}):
+        raise InvalidInput(
+            f"{len(idle)} decisions are of samples in no conflict: {', '.join(each[:12] for each in idle[:3])}",
+            hint="Take these rows out: `merge --conflicts FILE` writes those that count.",
+        )
     rows = _rows(sides, chosen)
     rows = _by_hand(rows, sides, chosen, {each: by_hand[each] for each in decided if each in by_hand}, now)
     gone = sides.keys[sides.ours.there & (chosen == _GONE)]

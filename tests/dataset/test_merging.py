@@ -146,6 +146,20 @@ def test_decisions_by_hand_go_before_rules(forked: DatasetRepository, tmp_path: 
     assert "s2" not in {entry.source for entry in forked.extend([sample("s2")], message="again")[0].entries}
 
 
+def test_a_decision_that_decides_nothing_is_not_passed_over(forked: DatasetRepository, tmp_path: Path) -> None:
+    relabel(forked, "main", s1="owl")
+    relabel(forked, "night", s1="wolf")
+    before = forked.resolve("main")
+    with pytest.raises(InvalidInput, match="1 decisions are of samples in no conflict"):
+        merge(forked, "night", by_hand={id_of("s1"): "bat", id_of("s2"): "bat"})
+    assert forked.resolve("main") == before
+    file = tmp_path / "decisions.csv"
+    file.write_text(f"sample_id,label\n{id_of('s1').upper()},bat\n")
+    assert merge(forked, "night", by_hand=read_decisions(file)).outcome == "merged"
+    with pytest.raises(InvalidInput, match="cannot be written to"):
+        write_conflicts([], tmp_path / "no" / "such.csv")
+
+
 def test_a_bad_file_of_decisions_is_told_whole(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="cannot be read"):
         read_decisions(tmp_path / "nowhere.csv")

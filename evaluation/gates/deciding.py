@@ -6,6 +6,7 @@ evidence and the version that it was made from, and is made again by the rules o
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +50,7 @@ def judge_candidate(
     if champion is not None:
         require_same_part(candidate.identity(), champion.identity())
     options = Options(resamples=settings.bootstrap_samples, seed=seed)
-    return replay_gate(
+    return _replayed(
         {
             "rules": RULES,
             "candidate": candidate.identity(),
@@ -67,8 +68,22 @@ def judge_candidate(
 def replay_gate(evidence: Mapping[str, Any]) -> GateDecision:
     """The decision that follows from stored evidence, of either version; always the same one.
 
-    Raises: InvalidInput: the evidence is of other rules, or of two test parts.
+    Raises: InvalidInput: the evidence is of other rules or of two test parts, or it is none.
     """
+    try:
+        json.dumps(evidence, allow_nan=False)  # NaN is neither above nor below any limit
+        return _replayed(evidence)
+    except (KeyError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
+        raise InvalidInput(f"this is no evidence of a gate's decision: {error!r}") from error
+
+
+def needs_speed(settings: EvaluationSection) -> bool:
+    """Whether the rules of a configuration look at the speed."""
+    rules = [rule.model_dump() for rule in settings.gates or []]
+    return any(rule["kind"] == "latency" or rule.get("metric", "").startswith("speed/") for rule in rules)
+
+
+def _replayed(evidence: Mapping[str, Any]) -> GateDecision:
     version = evidence.get("rules")
     if version == STANDARD:
         return replay_standard(evidence)
@@ -83,12 +98,6 @@ def replay_gate(evidence: Mapping[str, Any]) -> GateDecision:
         verdicts=verdicts,
         evidence=evidence,
     )
-
-
-def needs_speed(settings: EvaluationSection) -> bool:
-    """Whether the rules of a configuration look at the speed."""
-    rules = [rule.model_dump() for rule in settings.gates or []]
-    return any(rule["kind"] == "latency" or rule.get("metric", "").startswith("speed/") for rule in rules)
 
 
 def _by_standard_rules(

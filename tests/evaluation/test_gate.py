@@ -175,3 +175,16 @@ def test_one_more_right_answer_never_turns_yes_into_no(champion: Table, right: i
 def test_evidence_of_other_rules_is_refused() -> None:
     with pytest.raises(InvalidInput, match="rules 99"):
         replay_gate({**decide(GOOD, GOOD).evidence, "rules": 99})
+
+
+@pytest.mark.parametrize("wrong", [None, "high", [], float("nan")], ids=repr)
+def test_what_is_no_evidence_is_refused_in_a_sentence(wrong: object) -> None:
+    """NaN is below no limit, so it would pass them all."""
+    made = decide(GOOD, GOOD).evidence
+    for broken in (
+        wrong,
+        {**made, "candidate": wrong},
+        {**made, "candidate": {**made["candidate"], "accuracy": wrong}},
+    ):
+        with pytest.raises(InvalidInput, match="evidence"):
+            replay_gate(broken)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import asdict
+from typing import Any, TypeVar
 
 from ecosight.errors import InvalidInput
 from evaluation.curves import ClassCurve
 from evaluation.estimates import UNDEFINED, Estimate
 
-__all__ = ["reading"]
+__all__ = ["checked", "reading"]
+
+R = TypeVar("R")
 
 
 @contextmanager
@@ -38,3 +42,22 @@ def reading(
         yield fields
     except (KeyError, TypeError, AttributeError) as error:
         raise InvalidInput(f"this is no {told}: {error!r}") from error
+    except ValueError as error:
+        raise InvalidInput(f"this is no {told}: {error}") from error
+
+
+def checked(report: R) -> R:
+    """A report that was read, if every field is of the type that it is declared with.
+
+    Raises: ValueError: one is not, or is no finite number; the sentence names it.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    plain: Any = report
+    try:
+        read: R = TypeAdapter(type(report)).validate_json(json.dumps(asdict(plain), allow_nan=False), strict=True)
+        return read
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        raise ValueError(f"{place} is {first['input']!r:.60}; {first['msg']}") from error

@@ -12,7 +12,7 @@ from ecosight.errors import InvalidInput
 from evaluation.curves import ClassCurve
 from evaluation.estimates import UNDEFINED, Estimate
 from evaluation.output import writing
-from evaluation.reading import reading
+from evaluation.reading import checked, reading
 from evaluation.telling import report_lines
 
 __all__ = [
@@ -169,7 +169,7 @@ class ClassificationReport:
             fields["class_calibration"] = {
                 label: _bins(each) for label, each in fields.get("class_calibration", {}).items()
             }
-            return cls(**fields)
+            return checked(cls(**fields))
 
     def metrics(self) -> dict[str, float]:
         """Name -> value of every figure that is defined; by class as ``recall/fox``."""
@@ -191,7 +191,7 @@ def read_report(path: Path) -> ClassificationReport:
     """What ``write_report`` wrote. Raises: InvalidInput: it is no report."""
     try:
         return ClassificationReport.from_dict(json.loads(path.read_text("utf-8")))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InvalidInput(f"{path} is no evaluation report: {error}") from error
 
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 from evaluation.curves import ClassCurve
 from evaluation.detection.tide import ErrorKind
 from evaluation.estimates import Estimate
-from evaluation.reading import reading
+from evaluation.reading import checked, reading
 from evaluation.telling import caveat_lines, footnotes, table_lines
 
 __all__ = ["OVERALL", "ClassDetection", "DetectionReport", "detection_lines"]
@@ -118,7 +118,7 @@ class DetectionReport:
                 for label, each in fields["per_class"].items()
             }
             fields["errors"] = {kind: ErrorKind(**each) for kind, each in fields["errors"].items()}
-            return cls(**fields)
+            return checked(cls(**fields))
 
     def metrics(self) -> dict[str, float]:
         """Name -> value of every figure that is defined; by class as ``ap/fox``, errors as ``error_cost/missed``."""

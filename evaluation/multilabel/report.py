@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 from evaluation.curves import ClassCurve
 from evaluation.estimates import Estimate
-from evaluation.reading import reading
+from evaluation.reading import checked, reading
 from evaluation.report import BY_CLASS, CalibrationBin, ClassFigures
 from evaluation.telling import caveat_lines, footnotes, table_lines
 
@@ -100,7 +100,7 @@ class MultilabelReport:
                 label: tuple(CalibrationBin(**each) for each in bins)
                 for label, bins in fields["class_calibration"].items()
             }
-            return cls(**fields)
+            return checked(cls(**fields))
 
     def metrics(self) -> dict[str, float]:
         """Name -> value of every figure that is defined; by label as ``recall/fox``."""

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from ecosight.errors import InvalidInput
+from evaluation.reading import checked
 
 __all__ = ["PERCENTILES", "BatchSpeed", "Ranged", "SpeedReport", "Timing", "speed_lines"]
 
@@ -125,8 +126,8 @@ class SpeedReport:
             fields["throughput"] = tuple(
                 BatchSpeed(size=each["size"], per_second=Ranged(**each["per_second"])) for each in fields["throughput"]
             )
-            return cls(**fields)
-        except (KeyError, TypeError, AttributeError) as error:
+            return checked(cls(**fields))
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise InvalidInput(f"this is no speed report: {error!r}") from error
 
     def metrics(self) -> dict[str, float]:

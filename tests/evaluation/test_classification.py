@@ -4,6 +4,7 @@ import json
 import math
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -191,6 +192,37 @@ def test_what_is_no_report_is_refused(broken: dict[str, Any], tmp_path: Any) -> 
         ClassificationReport.from_dict(broken)
     with pytest.raises(InvalidInput):
         read_report(tmp_path / "nowhere.json")
+
+
+@pytest.mark.parametrize(
+    ("place", "wrong"),
+    [
+        (("accuracy", "value"), "high"),
+        (("accuracy", "low"), float("nan")),
+        (("accuracy", "basis"), ["groups"]),
+        (("per_class", "a", "support"), "many"),
+        (("confusion", 0, 0), None),
+        (("labels", 0), 7),
+        (("seed",), 1.5),
+    ],
+)
+def test_a_field_of_another_type_is_refused_where_the_report_is_read(
+    place: tuple[Any, ...], wrong: Any, tmp_path: Path
+) -> None:
+    plain = json.loads(json.dumps(evaluate(([0, 1], np.eye(2), ["a", "b"], ["x", "y"])).as_dict()))
+    inner = plain
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = wrong
+    (tmp_path / "report.json").write_text(json.dumps(plain), "utf-8")
+    with pytest.raises(InvalidInput, match="no evaluation report"):
+        read_report(tmp_path / "report.json")
+
+
+def test_a_report_of_endless_brackets_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "report.json").write_text("[" * 100_000, "utf-8")
+    with pytest.raises(InvalidInput, match="no evaluation report"):
+        read_report(tmp_path / "report.json")
 
 
 @pytest.mark.parametrize(

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Studentised", "clumps_of", "likeness_within", "worst_of_shuffles"]
 
-_TOGETHER = 64
-"""Shuffles whose sums are made in one go: enough to be quick, few enough for memory."""
+_TOGETHER = 8
+"""Shuffles whose sums are made in one go: more are no quicker, and take memory."""
 
 
 class Studentised:
@@ -115,14 +115,22 @@ def worst_of_shuffles(
         counts, errors = np.empty((n, many)), np.empty((n, many))
         for column in range(many):
             giver = rng.permutation(many_clumps.size)[group]
-            mixed = np.lexsort((rng.random(sizes.size), group_of))
+            mixed = _mixed_within(group_of, rng)
             given = mixed[first_clump[giver] + rank % many_clumps[giver]]
-            inside = order if sizes.size == n else order[np.lexsort((rng.random(n), clump))]
+            inside = order if sizes.size == n else order[_mixed_within(clump, rng)]
             source = inside[first[given] + place % sizes[given]]
             counts[:, column] = np.bincount(source, minlength=n)
             errors[:, column] = np.bincount(source, weights=wrong[order], minlength=n)
         worst[begin : begin + many] = studentised.of(counts, errors).max(axis=0)
     return worst
+
+
+def _mixed_within(runs: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Positions in random order inside each run. Input: runs, int (n,), rising: the run of each position.
+
+    One sort of sums takes a tenth of the time of one by two keys.
+    """
+    return np.argsort(runs + rng.random(runs.size))
 
 
 def likeness_within(groups: NDArray[np.int64], wrong: NDArray[np.float64]) -> float:

@@ -96,7 +96,7 @@ def test_a_report_survives_json_and_names_its_metrics(measured: SpeedReport) -> 
     assert known == set(SPEED_NAMES)
     with pytest.raises(InvalidInput, match="no speed report"):
         SpeedReport.from_dict({"format": 1, "request": 3})
-    with pytest.raises(InvalidInput, match="no speed report.*load_s.value is 'slow'"):
+    with pytest.raises(InvalidInput, match=r"no speed report.*load_s\.value is 'slow'"):
         SpeedReport.from_dict(measured.as_dict() | {"load_s": {"value": "slow", "low": 1.0, "high": 1.0}})
 
 

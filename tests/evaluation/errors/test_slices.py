@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
 import pytest
 
 from ecosight.errors import InvalidInput
+from evaluation.errors import shuffling
 from evaluation.errors.slices import CLASS, SliceSearch, search_slices
 
 NOTHING_BAD = {
@@ -111,3 +113,23 @@ def test_too_few_shuffles_are_refused(make: Any) -> None:
     with pytest.raises(InvalidInput, match="10 shuffles cannot show a chance") as caught:
         search_slices(make(np.random.default_rng(0)), rng=np.random.default_rng(0), shuffles=10)
     assert caught.value.hint == "Take at least 20."
+
+
+def test_shuffles_of_many_samples_take_little_memory(make: Any) -> None:
+    """As many numbers as a few copies of the samples and of what parts have in common with groups, not hundreds."""
+    predictions = make(np.random.default_rng(0), n=20_000, group_count=1000)
+    tracemalloc.start()
+    try:
+        search_slices(predictions, rng=np.random.default_rng(0), shuffles=63, alpha=0.1)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 1600 * len(predictions), peak / len(predictions)
+
+
+def test_what_is_mixed_stays_in_its_run() -> None:
+    runs = np.repeat(np.arange(2000), np.random.default_rng(0).integers(1, 9, 2000))
+    mixed = shuffling._mixed_within(runs, np.random.default_rng(1))
+    assert (runs[mixed] == runs).all()
+    assert (np.sort(mixed) == np.arange(runs.size)).all()
+    assert (mixed != np.arange(runs.size)).mean() > 0.5

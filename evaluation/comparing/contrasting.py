@@ -11,7 +11,7 @@ import numpy as np
 from evaluation.bootstrap import Groups, group_weights
 from evaluation.comparing.aligning import Aligned
 from evaluation.comparing.comparison import HEADLINES, Contrast
-from evaluation.comparing.differences import Ahead, combined_estimate, difference_estimate
+from evaluation.comparing.differences import Ahead, calibration_bias, combined_estimate, difference_estimate
 from evaluation.comparing.flipping import sign_flip, swapped
 from evaluation.counting import Answers, Cells, Totals, figures, ratio
 from evaluation.estimates import Estimate, Support, estimate
@@ -157,12 +157,8 @@ class Contrasts:
         return np.bincount(self.groups.index, weights=more, minlength=len(self.groups)).astype(np.int64)
 
     def _bias(self, model: int, name: str) -> float:
-        """By how much a calibration error looks too large: as resampling shows it, or half of what chance adds."""
-        value = float(self._value[model][name][0])
-        return max(
-            float(np.nanmean(self._spread[model][name])) - value,
-            (value - self._cells[model].calibration_floors()[name]) / 2,
-        )
+        floor = self._cells[model].calibration_floors()[name]
+        return calibration_bias(float(self._value[model][name][0]), self._spread[model][name], floor)
 
     def _unlike(self, first: int, second: int) -> int:
         return self.groups.count(self._answers[first].predicted != self._answers[second].predicted)

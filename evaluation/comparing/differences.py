@@ -26,7 +26,7 @@ from evaluation.estimates import COVERAGE, FEW_GROUPS, UNDEFINED, Estimate, Supp
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Ahead", "combined_estimate", "difference_estimate"]
+__all__ = ["Ahead", "calibration_bias", "combined_estimate", "difference_estimate"]
 
 _TOO_FEW = 2
 _NO_SPREAD = 1e-9
@@ -90,6 +90,15 @@ def difference_estimate(
         high=min(end, value + first + reach),
         basis=basis,
     )
+
+
+def calibration_bias(value: float, resampled: NDArray[np.float64], floor: float) -> float:
+    """By how much a calibration error looks too large: as resampling shows it, or half of what chance adds.
+
+    Args:
+        floor: what is left of it without chance.
+    """
+    return max(float(np.nanmean(resampled)) - value, (value - floor) / 2)
 
 
 def combined_estimate(

@@ -137,7 +137,8 @@ class _Measured:
     def overall(self) -> dict[str, Estimate]:
         every = self._groups.support()
         means = {"balanced_accuracy": "recall", "map": "average_precision"}
-        means |= {f"macro_{figure}": figure for figure in ("precision", "f1", "auc")}
+        means |= {f"{mean}_{figure}": figure for mean in ("macro", "weighted") for figure in ("precision", "f1", "auc")}
+        means |= {"weighted_average_precision": "average_precision"}
         return {
             name: self._spread.mean_over(name, means[name], self._supports[means[name]], every)
             if name in means

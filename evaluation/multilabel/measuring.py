@@ -111,8 +111,9 @@ class _Measured:
 
     def overall(self) -> dict[str, Estimate]:
         every = self._groups.support()
-        means = {f"macro_{figure}": figure for figure in ("precision", "recall", "f1", "auc")}
-        means |= {"map": "average_precision"}
+        figures = ("precision", "recall", "f1", "auc")
+        means = {f"{mean}_{figure}": figure for mean in ("macro", "weighted") for figure in figures}
+        means |= {"map": "average_precision", "weighted_average_precision": "average_precision"}
         return {
             name: self._spread.mean_over(name, means[name], self._supports[means[name]], every)
             if name in means

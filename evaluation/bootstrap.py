@@ -57,7 +57,7 @@ class Groups:
     def support(self, samples: NDArray[np.bool_] | NDArray[np.int64] | None = None) -> Support:
         """What a figure over some samples rests on: a mask, or their positions; None: over all."""
         size = np.bincount(self.index if samples is None else self.index[samples]).astype(np.float64)
-        return Support.of(int(np.count_nonzero(size)), size.sum() ** 2 / max((size**2).sum(), 1.0))
+        return Support.of_sizes(size[size > 0])
 
     def sums(self, columns: int, column: NDArray[Any], weight: NDArray[Any] | None = None) -> NDArray[np.float64]:
         """Sums by pool and column, float64 (pools, columns); each sample adds its weight (or 1) to its column."""

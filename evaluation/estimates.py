@@ -2,7 +2,7 @@
 
 A figure's standard error is the spread of its values over resampled groups (recordings, bursts, sites). The interval
 is symmetric on the scale on which the figure is nearly normal, with Student's quantile for the number of groups, where
-groups of unequal size count as the fewer of equal size that say as much (Kish):
+groups of unequal size count as the fewer of equal size that say as much (``Support.of_sizes``):
 
 - shares of 1 (accuracy, F1, AUC, …): log odds, so an interval never leaves [0, 1];
 - a detector's average precision: the same, but it looks better than it is where boxes are few, because at each recall
@@ -21,7 +21,7 @@ interval is that of Clopper and Pearson with each group counted as one trial.
 
 Source: Efron & Tibshirani (1993), "An Introduction to the Bootstrap", chapters 12 and 13; Hall (1992), "On the removal
     of skewness by transformation"; Korn & Graubard (1998), "Confidence intervals for proportions with small expected
-    number of positive counts estimated from survey data"; Kish (1965), "Survey Sampling"; Clopper & Pearson (1934).
+    number of positive counts estimated from survey data"; Clopper & Pearson (1934).
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ BASES = {
 }
 """What an interval rests on, and what is said about it."""
 _NO_SPREAD = 1e-9
-_LEAST_FREE = 0.5
+_LEAST_SHOWN = 1 / 3
 """One group that outweighs all others leaves next to nothing to judge its spread by."""
 
 Kind = Literal["share", "interpolated", "loss", "calibration"]
@@ -98,14 +98,31 @@ class Support:
     widening: float
 
     @classmethod
-    def of(cls, groups: int, effective: float | None = None) -> Support:
-        """Of a figure over samples of ``groups`` groups.
+    def of(cls, groups: int) -> Support:
+        """Of a figure over samples of ``groups`` groups of equal size."""
+        return cls.of_sizes(np.ones(groups))
 
-        Args:
-            effective: as many groups of equal size would say as much; None: they are of equal size.
+    @classmethod
+    def of_sizes(cls, sizes: NDArray[np.float64]) -> Support:
+        """Of a figure over samples of groups of these sizes, each above 0.
+
+        The variance that a group adds grows with its size where its samples have nothing in common, and with the
+        square of it where they are all alike; taken is the middle between both. Resamples show the less of it the more
+        the group itself pulls the figure to its side, and with the fewer degrees of freedom the fewer groups make up
+        most of it.
+
+        Source: Bell & McCaffrey (2002), "Bias reduction in standard errors for linear regression with multi-stage
+            samples"; Satterthwaite (1946), "An approximate distribution of estimates of variance components".
         """
-        alike = float(groups) if effective is None else effective
-        return cls(int(groups), max(1.0, alike - 1) if groups > 1 else 0.0, alike / max(alike - 1, _LEAST_FREE))
+        groups = len(sizes)
+        if groups < 2:
+            return cls(groups, 0.0, 1 / _LEAST_SHOWN)
+        size = sizes / sizes.mean()
+        variance = size**1.5
+        own = 2 * float((variance * size).sum() / variance.sum()) - float((size**2).sum()) / groups
+        shown = 1 - own / groups
+        free = float(variance.sum() ** 2 / (variance**2).sum()) - 1
+        return cls(groups, max(1.0, free), 1 / max(shown, _LEAST_SHOWN))
 
     @classmethod
     def of_classes(

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import t as student
 
 from evaluation.bootstrap import MOST_POOLS, Groups, group_weights
 from evaluation.classification import evaluate_classification
@@ -70,6 +71,22 @@ def test_groups_of_unequal_size_count_as_the_fewer_of_equal_size_that_say_as_muc
     assert (uneven.support().groups, even.support().groups) == (4, 4)
     assert uneven.support().free < even.support().free
     assert uneven.support(np.arange(40) > 35) == Support.of(4)
+
+
+@pytest.mark.parametrize("alike", [0.0, 0.3, 1.0])
+def test_groups_of_very_unequal_size_widen_as_much_as_their_mean_varies(alike: float) -> None:
+    """A mean over 40 groups of 1 to 30 samples, 20,000 times; ``alike`` is what a sample shares with its group.
+
+    Taken as 40 groups of equal size, or as the ten that would vary as much, it would be in 89 or 93% instead of 95%.
+    """
+    sizes = np.r_[np.ones(25), np.full(10, 5.0), np.full(5, 30.0)]
+    spread = np.sqrt(alike + (1 - alike) / sizes)
+    groups = np.random.default_rng(0).normal(0, spread, (20_000, len(sizes)))
+    means = groups @ sizes / sizes.sum()
+    shown = np.sqrt(((sizes * (groups - means[:, None])) ** 2).sum(axis=1)) / sizes.sum()
+    support = Support.of_sizes(sizes)
+    reach = student.ppf(0.975, support.free) * np.sqrt(support.widening)
+    assert 0.945 <= (np.abs(means) <= reach * shown).mean() <= 0.98
 
 
 @settings(max_examples=200, deadline=None)

@@ -97,7 +97,7 @@ def test_a_calibration_error_is_not_the_models_where_bins_hold_few_samples(skill
 
 
 def test_means_weighted_by_class_hold_the_truth_where_each_recording_is_of_one_of_many_classes() -> None:
-    """Five recordings of each of twelve classes: as if all sixty were known of each, it would be 88 and 91% of many parts."""
+    """Five recordings of each of twelve classes: as if all sixty were known of each, it would be 88 and 91%."""
     figures = ("weighted_precision", "weighted_average_precision")
     found = coverage(World(classes=12, skill=3.0, size=6), 60, 150, resamples=100, whole=20_000, figures=figures)
     assert all(share >= 0.915 for share in found.values()), found

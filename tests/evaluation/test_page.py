@@ -54,6 +54,15 @@ def test_a_label_cannot_become_markup() -> None:
     assert data_of(page)["labels"] == labels
 
 
+def test_a_label_of_four_hundred_characters_wraps_in_text_and_tables() -> None:
+    """Seen in a browser; here, that the page's style says so, and that nothing may run on in one line."""
+    report = evaluate_classification([0, 1], np.eye(2), ["x" * 400, "owl"], ["a", "b"], bootstrap_samples=5)
+    style = report_page(report).partition("<style>")[2].partition("</style>")[0]
+    assert re.search(r"body \{[^}]*overflow-wrap: anywhere", style)
+    assert re.search(r"th, td \{ max-width: \d+ch; \}", style)
+    assert "nowrap" not in style
+
+
 STAGE = """
 let made = 0;
 const element = (name, svg) => ({ name, children: [], attributes: {}, style: {}, hidden: false, events: {}, value: 0,

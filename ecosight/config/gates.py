@@ -59,6 +59,8 @@ class MetricRule(_Rule):
         _check_metric(self.metric)
         if self.at_least is None and self.at_most is None:
             raise ValueError("a limit is missing: at_least or at_most")
+        if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
+            raise ValueError(f"no figure is at least {self.at_least:g} and at most {self.at_most:g}")
         _check_shares(self.metric, self.at_least, self.at_most)
         return self
 
@@ -187,12 +189,13 @@ def _check_metric(name: str) -> None:
 
 
 def _check_shares(metric: str, *limits: float | None) -> None:
-    """Whoever writes 90 for 0.9 would block, or let in, whatever comes."""
-    if metric in ("log_loss", "brier") or metric.startswith("speed/"):
-        return
+    """Whoever writes 90 for 0.9, or -1, would block, or let in, whatever comes."""
+    share = metric not in ("log_loss", "brier") and not metric.startswith("speed/")
     for limit in limits:
-        if limit is not None and not 0 <= limit <= 1:
+        if limit is not None and share and not 0 <= limit <= 1:
             raise ValueError(f"{metric} is a share from 0 to 1, so it has no limit of {limit:g}")
+        if limit is not None and limit < 0:
+            raise ValueError(f"{metric} is never below 0, so it has no limit of {limit:g}")
 
 
 GateRule = Annotated[

@@ -64,6 +64,12 @@ def test_every_kind_of_rule_is_read_and_survives_json(tmp_path: Path) -> None:
         ({"kind": "metric", "metric": "accuracy"}, "a limit is missing: at_least or at_most"),
         ({"kind": "metric", "metric": "accuracy", "at_least": 90}, "accuracy is a share from 0 to 1"),
         ({"kind": "margin", "metric": "recall/fox", "by": 2}, "recall/fox is a share from 0 to 1"),
+        (
+            {"kind": "metric", "metric": "accuracy", "at_least": 0.9, "at_most": 0.5},
+            "no figure is at least 0.9 and at most 0.5",
+        ),
+        ({"kind": "metric", "metric": "log_loss", "at_most": -1}, "log_loss is never below 0"),
+        ({"kind": "metric", "metric": "speed/memory_peak_mb", "at_most": -1}, "never below 0"),
         ({"kind": "margin", "metric": "macro_f1"}, "by is missing: how much worse macro_f1 may be"),
         ({"kind": "class_floor", "name": "rare", "at_least": 90}, "the rule class_floor 'rare' is wrong: at_least: "),
         ({"kind": "slice_floor", "at_least": 0.5}, "fact is missing"),

@@ -143,7 +143,7 @@ class Support:
             shown = np.nan_to_num(variances)
             return cls(groups, free, float(shown @ [support.widening for support in each] / shown.sum()))
         alike = min(sum(support.free + 1 for support in each if support.groups), every.free + 1)
-        return cls(groups, free, alike / max(free, _LEAST_FREE))
+        return cls(groups, free, alike / max(free, 1.0))
 
 
 def estimate(

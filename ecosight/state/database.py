@@ -12,8 +12,16 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url, select, text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, DatabaseError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DatabaseError,
+    DisconnectionError,
+    InterfaceError,
+    OperationalError,
+    SQLAlchemyError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from ecosight.errors import ConfigError, IntegrityError, Unavailable
 from ecosight.state.columns import to_json
@@ -32,6 +40,7 @@ BUSY_S = 10.0
 """How long a writer waits for another before it is told that the database is busy."""
 MOST_CONNECTIONS = 32
 READ_ONLY = "ecosight_read_only"
+_FILE = "ecosight_file"
 
 
 class Database:
@@ -155,9 +164,43 @@ def _sqlite(url: URL) -> Engine:
     engine = create_engine(
         url, connect_args=waits, json_serializer=to_json, pool_size=8, max_overflow=MOST_CONNECTIONS - 8
     )
+    file = _SqliteFile(path)
+    event.listen(engine, "do_connect", file.connecting)
     event.listen(engine, "connect", _set_up_sqlite)
+    event.listen(engine, "connect", file.connected)
+    event.listen(engine, "checkout", file.checked_out)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+class _SqliteFile:
+    """Sees to it that each transaction is one of the file that lies at the path now.
+
+    A file that was put back from a backup is another one: connections to the old one would go on unseen by everybody
+    else, and what they write is lost with the last of them.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._was_there = path, False
+
+    def connecting(self, *_: Any) -> None:
+        """SQLite would make an empty file in the place of one that is only just being put back."""
+        if self._was_there and self._identity() is None:
+            raise Unavailable(f"the database's file {self._path} is gone", hint="Put it back; it is opened again then.")
+
+    def connected(self, connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:
+        record.info[_FILE], self._was_there = self._identity(), True
+
+    def checked_out(self, connection: sqlite3.Connection, record: ConnectionPoolEntry, proxy: Any) -> None:
+        if record.info[_FILE] != self._identity():
+            raise DisconnectionError("another file lies at the path by now")  # the pool connects anew
+
+    def _identity(self) -> tuple[int, int] | None:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return (found.st_dev, found.st_ino) if found.st_size else None  # an empty one is only just being copied
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, record: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -164,6 +165,36 @@ def test_a_database_locked_for_too_long_is_unavailable(tmp_path: Path) -> None:
     other.close()
     with database.begin():
         pass
+    database.close()
+
+
+def test_a_file_that_was_put_back_from_a_backup_is_the_one_that_is_used(tmp_path: Path) -> None:
+    file = tmp_path / "ecosight.db"
+    database = open_database(f"sqlite:///{file}")
+
+    def add(name: str) -> None:
+        with database.begin() as connection:
+            connection.execute(refs.insert(), {"name": name, "target": "t"})
+
+    def names() -> list[str]:
+        with database.read() as connection:
+            return sorted(connection.execute(refs.select()).scalars())
+
+    add("before")
+    backup = open_database(f"sqlite:///{tmp_path / 'other.db'}")
+    with backup.begin() as connection:
+        connection.execute(refs.insert(), {"name": "backup", "target": "t"})
+    backup.close()
+    for each in tmp_path.glob("ecosight.db*"):
+        each.rename(tmp_path / f"old-{each.name}")
+    for state in ("gone", "empty"):
+        with pytest.raises(Unavailable, match="gone"):
+            add("nowhere")
+        assert file.exists() == (state == "empty")
+        file.touch()
+    shutil.copy(tmp_path / "other.db", file)
+    add("after")
+    assert names() == ["after", "backup"]
     database.close()
 
 

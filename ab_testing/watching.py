@@ -25,20 +25,23 @@ class Watch:
         self.rollout_id = rollout.id
         self.fold = EvidenceFold(rollout)
         self._exposures, self._routings, self._clock = exposures, routings, clock
-        self._cursor = 0
+        self._cursor, self._newest = 0, ""
         self._truth_cursor: TruthCursor | None = None
         self._said: tuple[str, str, str] | None = None
         self._said_at: datetime | None = None
 
     def evidence(self, rollout: Rollout, routing: Routing, servers: list[ServerReport]) -> Evidence:
         """Everything known now. Raises: Unavailable: the database is away."""
+        if self._newest and not self._exposures.is_at(self._cursor, self._newest):
+            # The database was put back from a backup: its rows are counted from where that ends, and are the truth.
+            self.fold, self._cursor, self._newest, self._truth_cursor = EvidenceFold(rollout), 0, "", None
         self.fold.rollout = rollout
         while True:
-            before = self._cursor
-            rows, self._cursor = self._exposures.since(self.rollout_id, before)
+            rows, self._cursor = self._exposures.since(self.rollout_id, self._cursor)
             self.fold.add(rows)
-            if self._cursor == before:
+            if not rows:
                 break
+            self._newest = rows[-1].id
         truths, self._truth_cursor = self._exposures.truths_since(self.rollout_id, self._truth_cursor)
         self.fold.add_truths(truths)
         self.fold.set_routings(self._routings.history(rollout.id))

@@ -68,6 +68,12 @@ class Exposures:
             rows = connection.execute(query).all()
         return [Exposure(**dict(zip(_FIELDS, row[1:], strict=True))) for row in rows], rows[-1][0] if rows else cursor
 
+    def is_at(self, cursor: int, exposure_id: str) -> bool:
+        """Whether the last exposure before a cursor is this one still; not so in a database that was put back."""
+        query = select(exposures.c.id).where(exposures.c.arrival == cursor)
+        with self._database.read() as connection:
+            return connection.execute(query).scalar() == exposure_id
+
     def truths(self, rollout_id: str) -> list[tuple[str, str]]:
         """(prediction id, truth) of all labelled answers of a rollout, as they are known now."""
         return self.truths_since(rollout_id, None)[0]

@@ -190,17 +190,17 @@ class RolloutService:
     # -- looking ------------------------------------------------------------------------------------
 
     def status(self, rollout_id: str | None = None) -> dict[str, Any]:
-        """The rollout, who answers now, and the last decision with its evidence; the newest where no id is given.
+        """The rollout, who answers now, and the last decision that was made from evidence; the newest where no id is given.
 
         Raises: NotFound: there is no such rollout, or there never was one.
         """
         rollout = self._wishes.one(rollout_id, finished=True)
-        decisions = self._rollouts.decisions(rollout.id, limit=1)
+        decision = self._wishes.newest_weighed(rollout)
         routing = self._routings.current()
         return {
             "rollout": plain(rollout),
             "routing": plain(routing) if routing is not None else None,
-            "last_decision": plain(decisions[0]) if decisions else None,
+            "last_decision": plain(decision) if decision is not None else None,
         }
 
     def list(self, limit: int = 20) -> list[Rollout]:

@@ -84,8 +84,12 @@ class Wishes:
 
     def newest_evidence(self, rollout: Rollout) -> Evidence | None:
         """What the controller last decided from; None: nothing was decided yet."""
-        recorded = self._rollouts.decisions(rollout.id, _LOOK_BACK)
-        return next((Evidence.from_dict(each.evidence) for each in recorded if each.evidence), None)
+        decision = self.newest_weighed(rollout)
+        return Evidence.from_dict(decision.evidence) if decision is not None else None
+
+    def newest_weighed(self, rollout: Rollout) -> Decision | None:
+        """The last decision that was made from evidence; None: there is none yet."""
+        return next((each for each in self._rollouts.decisions(rollout.id, _LOOK_BACK) if each.evidence), None)
 
     def take_traffic_back(self, rollout: Rollout, actor: str, why: str) -> None:
         """The controller would do the same a second later."""

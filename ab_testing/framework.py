@@ -23,7 +23,7 @@ from ab_testing.service import RolloutService
 from ab_testing.stats import ArmCounts, Moments, StatisticalAnalyzer, TestResult, Verdict
 from ecosight.clock import SystemClock
 from ecosight.config import Config, load_config
-from ecosight.errors import Conflict, InvalidInput
+from ecosight.errors import Conflict, EcosightError, InvalidInput, exit_code
 from ecosight.rollouts import BUCKETS, CHAMPION, Arm, Rollout, Routing
 from ecosight.values import ModelRef
 
@@ -151,7 +151,7 @@ class ABTestManager:
         if control.digest != champion.digest:
             raise Conflict(f"{champion} answers now, not {control}", hint="The control of a test is the champion.")
         rollout = self._service.start(
-            candidate=self.test.treatment_model, strategy="fixed", policy=self.test.policy(), actor=getpass.getuser()
+            candidate=self.test.treatment_model, strategy="fixed", policy=self.test.policy(), actor=_actor()
         )
         self._rollout_id = rollout.id
         return rollout
@@ -174,7 +174,7 @@ class ABTestManager:
     def promote(self, why: str = "") -> Rollout:
         """Let the treatment in. Raises: Conflict: the rollout that is under way is not of the treatment."""
         self._require_treatment()
-        return self._service.promote(self._rollout_id, actor=getpass.getuser(), why=why or self.test.test_name)
+        return self._service.promote(self._rollout_id, actor=_actor(), why=why or self.test.test_name)
 
     def rollback(self, why: str = "") -> Rollout:
         """Take the treatment back, also after it was promoted.
@@ -182,7 +182,7 @@ class ABTestManager:
         Raises: Conflict: it does not answer any more, so another model would be taken back.
         """
         self._require_treatment()
-        return self._service.roll_back(actor=getpass.getuser(), why=why or self.test.test_name)
+        return self._service.roll_back(actor=_actor(), why=why or self.test.test_name)
 
     def _require_treatment(self) -> None:
         """What a wish would meet is the rollout under way, or else the champion: it has to be the treatment."""
@@ -230,11 +230,24 @@ def main() -> int:
     parser.add_argument("--hours", type=float, default=24.0)
     parser.add_argument("--metric", default="accuracy")
     given = parser.parse_args()
-    manager = ABTestManager(given.name, given.control, given.treatment or "", given.split, given.hours, given.metric)
-    if given.treatment:
-        manager.start()
-    print(json.dumps(manager.get_status(), indent=2))
+    try:
+        manager = ABTestManager(
+            given.name, given.control, given.treatment or "", given.split, given.hours, given.metric
+        )
+        if given.treatment:
+            manager.start()
+        print(json.dumps(manager.get_status(), indent=2))
+    except EcosightError as error:
+        print(f"error: {error.message}", *([f"hint: {error.hint}"] if error.hint else []), sep="\n", file=sys.stderr)
+        return exit_code(error)
     return 0
+
+
+def _actor() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container whose user has no name
+        return "A/B test"
 
 
 if __name__ == "__main__":

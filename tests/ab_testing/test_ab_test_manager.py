@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import getpass
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -50,3 +54,37 @@ def test_the_rollout_of_another_model_is_left_alone(site: RolloutWorld, manager:
         with pytest.raises(Conflict, match="m/3 would be met instead"):
             wish()
     assert site.rollout.state == "preparing"
+
+
+def test_what_was_found_is_told_after_a_person_decided(site: RolloutWorld, manager: ABTestManager) -> None:
+    site.behaviour[OLD.digest].wrong, site.label_rate = 0.5, 1.0
+    manager.start()
+    site.seconds(40, 40, until=lambda: bool(manager.get_status()["treatment_better"]))
+    found = manager.get_status()["result"]
+    site.service.pause(actor="ann")
+    assert manager.get_status()["result"] == found
+    manager.promote()
+    site.seconds(5, until=site.is_in("promoted"))
+    ended = manager.get_status()
+    assert (ended["state"], ended["treatment_better"], ended["result"]) == ("promoted", True, found)
+
+
+def test_a_user_without_a_name_may_start_one(
+    site: RolloutWorld, manager: ABTestManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nameless() -> str:
+        raise KeyError("getpwuid(): uid not found: 12345")
+
+    monkeypatch.setattr(getpass, "getuser", nameless)
+    assert manager.start().actor == "A/B test"
+    manager.promote()
+    assert manager.rollback().state == "rolling_back"
+
+
+def test_the_script_says_what_is_wrong_in_a_sentence(tmp_path: Path) -> None:
+    script = Path(__file__).parents[2] / "ab_testing" / "framework.py"
+    told = subprocess.run(
+        [sys.executable, str(script), "--split", "2"], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert (told.returncode, told.stdout) == (3, "")
+    assert told.stderr == "error: a share lies between 0 and 1, not 2.0\n"

@@ -14,7 +14,7 @@ from ab_testing.policy import Policy
 from ab_testing.possible import require_possible
 from ab_testing.strategies import load_strategy
 from ecosight.config import Config
-from ecosight.errors import Conflict, NoModel, NotFound
+from ecosight.errors import Conflict, InvalidInput, NoModel, NotFound
 from ecosight.ids import new_id
 from ecosight.ports import Clock
 from ecosight.rollouts import CANDIDATE, Rollout
@@ -66,6 +66,8 @@ class Drafts:
         if champion is None:
             raise NoModel("no model is champion yet, so there is nothing to compare with", hint="`ecosight train`.")
         named = [candidate] if isinstance(candidate, str) else list(candidate)
+        if not named:
+            raise InvalidInput("a rollout has at least one candidate", hint="Give a version or an alias.")
         models = [self.model(name) for name in named]
         for model in models:
             own = self.incidents.of(model.digest)

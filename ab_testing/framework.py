@@ -54,7 +54,9 @@ class TrafficSplitter:
         self.traffic_split = traffic_split
 
     def assign(self, key: str) -> str:
-        """``control`` or ``treatment``."""
+        """``control`` or ``treatment``. Raises: InvalidInput: the key is no text."""
+        if not isinstance(key, str):  # 7 and "7" would be two clients, or one, as whoever converts it likes
+            raise InvalidInput(f"a key is text, not {key!r}", hint="Give str(key), the same way everywhere.")
         return self._router.assign(key).name
 
 

@@ -42,7 +42,7 @@ def bucket_of(key: str, salt: str) -> int:
 
 
 def _salt(salt: str) -> bytes:
-    raw = salt.encode()
+    raw = salt.encode("utf-8", "surrogatepass")
     return raw if len(raw) <= 64 else blake2b(raw).digest()  # the longest key that BLAKE2b takes
 
 

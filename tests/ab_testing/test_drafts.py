@@ -73,6 +73,11 @@ def test_a_policy_that_could_never_be_met_is_refused_at_the_start(
     assert site.rollouts.list() == []
 
 
+def test_a_rollout_of_nobody_is_refused(site: RolloutWorld) -> None:
+    with pytest.raises(InvalidInput, match="at least one candidate"):
+        site.service.start(candidate=[], actor="ann")
+
+
 def test_a_pause_before_a_step_that_there_is_not_is_refused_on_the_way_too(site: RolloutWorld) -> None:
     site.service.start(candidate="2", policy={"steps": [10, 100]}, actor="ann")
     site.service.pause(actor="ann")

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from rollout_kit import OLD, a_routing
 from scipy.stats import chisquare
 
+from ab_testing.framework import TrafficSplitter
 from ab_testing.router import Router, bucket_of
 from ecosight.errors import InvalidInput
 from ecosight.rollouts import BUCKETS, Arm
@@ -72,3 +73,11 @@ def test_strange_keys_have_an_arm_too() -> None:
         assert isinstance(router.assign(key), Arm)
         assert router.assign(key) is router.assign(key)
     assert router.arms[0].model == OLD
+
+
+def test_a_test_with_any_name_splits_texts_and_refuses_what_is_none() -> None:
+    splitter = TrafficSplitter(0.5, salt="\ud800")
+    assert {splitter.assign(key) for key in KEYS[:100]} == {"control", "treatment"}
+    for key in (7, b"sensor-7", None):
+        with pytest.raises(InvalidInput, match="a key is text"):
+            splitter.assign(key)  # type: ignore[arg-type]

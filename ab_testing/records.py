@@ -10,12 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from ab_testing.plan import planned
 from ab_testing.service import RolloutService
+from ab_testing.strategies import load_strategy
 from ecosight.clock import iso
-from ecosight.errors import NotFound
+from ecosight.errors import EcosightError, NotFound
 from ecosight.ports import Clock
 from ecosight.rollouts import BUCKETS, Decision, Incident, Rollout
-from ecosight.state.documents import plain
+from ecosight.state.documents import plain, rollout_from
 from ecosight.state.incidents import Incidents
 from ecosight.state.rollouts import RolloutStore
 from ecosight.state.servers import Servers
@@ -41,7 +43,8 @@ class RolloutRecords:
         Returns: ``rollout``; ``arms`` with their share of the traffic now (none of a rollout that is over); ``epoch``;
             ``evidence`` and ``verdict`` of the newest decision that was made from evidence, ``decided_at`` and
             ``decided_by``; ``cannot_say_yet``: what is missing, and when; ``servers`` that answer now, with what
-            they hold; ``incident``: its id, where there is one.
+            they hold; ``incident``: its id, where there is one; ``stands_still``: why no server can go on with it,
+            else empty.
         Raises: NotFound: there is no such rollout.
         """
         told = self._service.status(rollout_id)
@@ -60,6 +63,7 @@ class RolloutRecords:
             "decided_by": decided.actor if decided is not None else None,
             "servers": self.servers(),
             "incident": self._incident_of(rollout["id"]),
+            "stands_still": _stands_still(rollout_from(rollout)),
         }
 
     def rollouts(self, limit: int = 20) -> list[dict[str, Any]]:
@@ -108,6 +112,16 @@ class RolloutRecords:
 
     def _incident_of(self, rollout_id: str) -> str | None:
         return next((each.id for each in self._incidents.list(_LOOK_BACK) if each.rollout_id == rollout_id), None)
+
+
+def _stands_still(rollout: Rollout) -> str:
+    """A row may ask for what this version does not know: a rule, a strategy that is not installed any more."""
+    try:
+        if not rollout.finished:
+            planned(rollout, load_strategy(rollout.strategy))
+    except EcosightError as error:
+        return error.message
+    return ""
 
 
 def _incident(incident: Incident) -> dict[str, Any]:

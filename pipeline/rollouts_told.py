@@ -54,6 +54,9 @@ def overview_lines(overview: Told) -> list[str]:
     ]
     if rollout["outcome"]:
         lines.append(f"  outcome: {rollout['outcome']}")
+    if overview["stands_still"]:
+        end = "ecosight rollback" if rollout["state"] == "promoting" else "ecosight rollout abort"
+        lines += [f"  no server can go on with it: {overview['stands_still']}", f"  to end it: {end}"]
     lines += _standing_lines(rollout)
     if overview["incident"]:
         lines.append(f"  incident: ecosight rollback show {overview['incident']}")

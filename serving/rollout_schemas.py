@@ -79,6 +79,7 @@ class RolloutAnswer(_Told):
     decided_by: str | None
     servers: list[dict[str, Any]]
     incident: str | None
+    stands_still: str = Field("", description="Why no server can go on with it; empty: they can")
 
 
 class RolloutsAnswer(_Told):

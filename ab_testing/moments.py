@@ -8,9 +8,14 @@ from datetime import UTC, datetime, time, timedelta
 from ecosight.clock import iso
 from ecosight.errors import InvalidInput
 
-__all__ = ["parse_moment"]
+__all__ = ["moment_asked_for", "parse_moment"]
 
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?")
+
+
+def moment_asked_for(text: str, now: datetime) -> datetime | None:
+    """The same, where "now" is no time of a clock but what is in force: None. Raises: InvalidInput."""
+    return None if text.strip().lower() == "now" else parse_moment(text, now)
 
 
 def parse_moment(text: str, now: datetime) -> datetime:

@@ -190,7 +190,7 @@ class RolloutService:
     # -- looking ------------------------------------------------------------------------------------
 
     def status(self, rollout_id: str | None = None) -> dict[str, Any]:
-        """The rollout, who answers now, and the last decision that was made from evidence; the newest where no id is given.
+        """The rollout (None: the newest), who answers now, and the last decision that was made from evidence.
 
         Raises: NotFound: there is no such rollout, or there never was one.
         """
@@ -207,15 +207,18 @@ class RolloutService:
         """Newest first."""
         return self._rollouts.list(limit)
 
-    def live_at(self, moment: datetime, key: str | None = None) -> dict[str, Any]:
+    def live_at(self, moment: datetime | None = None, key: str | None = None) -> dict[str, Any]:
         """Who answered then: the routing, and for a key its arm and model.
 
+        Args:
+            moment: None: now, also where the clock that the newest routing was written by was ahead of this one.
         Raises: NotFound: the routing history does not reach back so far.
         """
-        routing = self._routings.at(moment)
+        at = iso(self._clock.now() if moment is None else moment)
+        routing = self._routings.current() if moment is None else self._routings.at(moment)
         if routing is None:
-            raise NotFound(f"nothing is known of {iso(moment)}", hint="The routing history begins later.")
-        told: dict[str, Any] = {"at": iso(moment), "routing": plain(routing)}
+            raise NotFound(f"nothing is known of {at}", hint="The routing history begins later.")
+        told: dict[str, Any] = {"at": at, "routing": plain(routing)}
         if key is not None:
             arm = Router(routing).assign(key)
             told |= {"key": key, "arm": arm.name, "model": plain(arm.model)}

@@ -192,11 +192,11 @@ def live(
     as_json: JsonOutput = False,
 ) -> None:
     """Say what was live at a moment, and for a key which model answered it."""
-    from ab_testing.moments import parse_moment
+    from ab_testing.moments import moment_asked_for
     from pipeline.rollouts_told import live_lines
 
     bench = workbench(context)
-    told = bench.rollout_service.live_at(parse_moment(moment, bench.clock.now()), key)
+    told = bench.rollout_service.live_at(moment_asked_for(moment, bench.clock.now()), key)
     print_result(told, as_json=as_json, text=() if as_json else live_lines(told))
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Query, Request, Response
 
-from ab_testing.moments import parse_moment
+from ab_testing.moments import moment_asked_for
 from ecosight.errors import Unauthenticated, Unavailable
 from serving.assembly import Assembly
 from serving.errors import json_response
@@ -116,7 +116,7 @@ def _add_reading(router: APIRouter, desk: _Desk) -> None:
         key: str | None = Query(None, max_length=256, description="A sticky key: which model answered it?"),
     ) -> Response:
         """Who answered which key at a moment."""
-        moment = parse_moment(at, desk.clock.now())
+        moment = moment_asked_for(at, desk.clock.now())
         return _told(**await desk.do(lambda: desk.service.live_at(moment, key)))
 
 

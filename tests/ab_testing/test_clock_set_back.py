@@ -10,6 +10,8 @@ from rollout_kit import BEGAN, NEW, a_rollout, a_routing, an_exposure
 from rollout_world import RolloutWorld
 
 from ab_testing.folding import EvidenceFold
+from ab_testing.moments import moment_asked_for
+from ecosight.clock import iso
 from ecosight.rollouts import ServerReport
 
 AN_HOUR = 3_600.0
@@ -76,3 +78,11 @@ def test_an_abort_whose_command_died_is_finished(site: RolloutWorld) -> None:
     site.clock.jump(-AN_HOUR)
     site.second()
     assert site.routing.arm("candidate") is None
+
+
+def test_who_answers_now_is_known_at_once(site: RolloutWorld) -> None:
+    site.service.start(candidate="2", policy=QUICK, actor="ann")
+    site.seconds(20, 20, until=site.is_in("running", stage=1))
+    site.clock.jump(-AN_HOUR)
+    told = site.service.live_at(moment_asked_for(" Now", site.clock.now()), "key-1")
+    assert (told["routing"]["epoch"], told["at"]) == (site.routing.epoch, iso(site.clock.now()))

@@ -8,7 +8,7 @@ from ab_testing import plan
 from ab_testing.drafts import ModelAliases
 from ab_testing.steering import ACTOR, Steering
 from ab_testing.strategies import load_strategy
-from ecosight.errors import EcosightError
+from ecosight.errors import Conflict, EcosightError
 from ecosight.ports import Clock
 from ecosight.rollouts import Rollout
 from ecosight.state.leadership import Fence
@@ -58,7 +58,13 @@ class Endings:
         )
         self._point_aliases(model, f"rollout {rollout.id}: {rollout.outcome or 'promoted by hand'}")
         outcome = rollout.outcome or f"{model} was promoted"
-        self._steering.save(rollout, fence, state="promoted", finished_at=self._clock.now(), outcome=outcome)
+        try:
+            self._steering.save(rollout, fence, state="promoted", finished_at=self._clock.now(), outcome=outcome)
+        except Conflict:
+            newest = self._steering.newest(rollout)
+            if newest.state != "rolling_back":
+                raise
+            self.take_back(newest, fence)  # a person was faster than the alias, which names a bad model until then
 
     def take_back(self, rollout: Rollout, fence: Fence) -> None:
         """The traffic first, at once or by degrees; then the alias; then what takes time.

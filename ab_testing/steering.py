@@ -33,6 +33,10 @@ class Steering:
         """The newest routing."""
         return self._routings.current()
 
+    def newest(self, rollout: Rollout) -> Rollout:
+        """Its row as it is now."""
+        return self._rollouts.get(rollout.id) or rollout
+
     def move(self, current: Routing | None, wanted: plan.Plan, fence: Fence | Unchanged, *, why: str) -> Routing:
         """The routing that says what the plan wants. Raises: Conflict: another wrote an epoch or the row, or leads."""
         if current is not None and plan.is_in_force(wanted, current):

@@ -7,11 +7,12 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from rollout_kit import OLD
-from rollout_world import RolloutWorld
+from rollout_kit import NEW, OLD
+from rollout_world import Aliases, RolloutWorld
 
 from ecosight.errors import Conflict
 from ecosight.state.rollouts import RolloutStore
+from ecosight.values import ModelRef
 
 QUICK: dict[str, Any] = {"steps": [50, 100], "min_units": 5, "min_step_s": 5, "reference_requests": 20}
 
@@ -56,3 +57,31 @@ def test_nobody_meets_the_candidate_after_it(site: RolloutWorld, state: str, wis
             assert [arm.model for arm in routing.arms] == [OLD]
     assert site.aliases.named["champion"] == OLD
     site.seconds(5, until=site.is_in("aborted", "rolled_back"))
+
+
+class Slow:
+    """The registry; somebody acts while the alias is being moved to the candidate."""
+
+    def __init__(self, registry: Aliases, act: Callable[[], Any]) -> None:
+        self._registry, self._act = registry, act
+
+    def set_alias(self, name: str, ref: ModelRef, **more: Any) -> None:
+        if (name, ref) == ("champion", NEW):
+            self._act()
+        self._registry.set_alias(name, ref, **more)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._registry, name)
+
+
+def test_the_alias_names_no_taken_back_model_until_the_next_look(site: RolloutWorld) -> None:
+    site.service.start(candidate="2", policy=QUICK, actor="ann")
+    site.service.promote(actor="ann")
+
+    def act() -> None:
+        site.service.roll_back(actor="bob")
+
+    site.leader = site.controller("slow", guard=lambda part: Slow(part, act) if part is site.aliases else part)
+    site.seconds(5, until=lambda: site.rollout.state in ("rolling_back", "rolled_back"))
+    assert site.aliases.named["champion"] == OLD
+    site.seconds(5, until=site.is_in("rolled_back"))

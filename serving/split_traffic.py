@@ -98,6 +98,8 @@ class SplitTraffic:
             ),
         )
         for shadow, isolated in snapshot.shadows:
+            if not isolated.was_ready:  # it is being loaded still, and owes nobody an answer
+                continue
             self._copy(snapshot, shadow, isolated, question.data, prediction_id, key, given)
         return given
 

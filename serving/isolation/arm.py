@@ -84,6 +84,11 @@ class IsolatedArm:
     def state(self) -> ArmState:
         return "tripped" if self._breaker.tripped else self._state
 
+    @property
+    def was_ready(self) -> bool:
+        """Whether it ever was loaded; a process that died since is the model's own fault."""
+        return self._was_ready
+
     async def submit(self, data: bytes, deadline_s: float) -> IsolatedAnswer:
         """Ask it about one file.
 

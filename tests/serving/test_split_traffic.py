@@ -168,6 +168,19 @@ def test_a_shadow_that_refuses_what_the_champion_takes_is_at_fault(world: World)
     assert candidate_of(world).state == "tripped"
 
 
+def test_a_shadow_that_is_still_being_loaded_is_not_asked_and_one_that_died_is_at_fault(world: World) -> None:
+    """Else every shadow under traffic would fail all of its first second's requests, and be taken back for it."""
+    champion, name = world.arm(CHAMPION, "1", 10_000), "candidate-2"
+    epoch = follow(world, world.route(champion, world.arm(name, "2", isolated=True, shadow=True)).epoch)
+    world.ask(*["4"] * 5)  # its process has only just begun
+    arm = world.arms[-1]
+    wait_until(lambda: arm.state == "ready", seconds=30)
+    world.ask("4")
+    world.ask("2:crash 4")
+    faults = [exposure.fault for exposure in world.seen(epoch) if exposure.intended == name]
+    assert faults == ["", "crash"]
+
+
 def test_copies_are_bounded_in_bytes_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(split_traffic, "MOST_SHADOW_BYTES", 100)
     epoch = follow(world, world.shadow().epoch)

@@ -115,19 +115,26 @@ class EvidenceFold:
             self._seen_at = exposure.at
         arm.recent.append((exposure.at, bool(exposure.fault)))
         arm.stage_keys.setdefault(stage, set()).add(key)
-        note_first(arm.met, key, stage)
         self._first[key] = min(self._first.get(key, (stage, exposure.intended)), (stage, exposure.intended))
         if exposure.fault:
-            note_first(arm.failed, key, stage)
-            arm.stage_failed.setdefault(stage, set()).add(key)
             arm.non_finite += exposure.fault == "non_finite"
         else:
             arm.last_at = max(arm.last_at or exposure.at, exposure.at)
-            arm.label.setdefault(key, exposure.label)
             bucket = bucket_of(exposure.latency_ms)
             arm.latency[bucket] += 1
             if stage == 0:
                 arm.reference[bucket] += 1
+        if stage:  # before it nobody is compared, so nothing that a key met then is the first event of it that counts
+            self._compare(arm, exposure)
+
+    def _compare(self, arm: ArmSightings, exposure: Exposure) -> None:
+        key, stage = exposure.key, exposure.stage
+        note_first(arm.met, key, stage)
+        if exposure.fault:
+            note_first(arm.failed, key, stage)
+            arm.stage_failed.setdefault(stage, set()).add(key)
+        else:
+            arm.label.setdefault(key, exposure.label)
             note_first(arm.answered, key, stage)
             self._answers.setdefault(exposure.intended, []).append((key, stage, exposure.latency_ms))
         self._await_truth(exposure)

@@ -13,7 +13,7 @@ from rollout_kit import BEGAN, a_rollout, a_routing, an_exposure
 
 from ab_testing.evidence import CandidateEvidence, Evidence
 from ab_testing.folding import EvidenceFold
-from ecosight.rollouts import CHAMPION, CONTROL, Exposure
+from ecosight.rollouts import CANDIDATE, CHAMPION, CONTROL, Exposure
 
 ROUTINGS = [
     a_routing(0, champion=9_000, candidate=0, control=1_000),
@@ -55,6 +55,24 @@ def test_stages_are_never_pooled() -> None:
     assert found.errors.shares == (pytest.approx(0.1), 0.5)
     assert [stage.candidate_units for stage in found.errors.stages] == [1, 1]
     assert [stage.control_bad for stage in found.errors.stages] == [0, 1]
+
+
+def test_what_the_control_met_before_anybody_was_compared_uses_up_no_key() -> None:
+    """Sensors ask again and again: else theirs at the control would be spent, and an equal candidate look worse."""
+    answers, truths = [], []
+    for stage in (0, 1):
+        for number, arm in enumerate((CANDIDATE if stage else CHAMPION, CONTROL)):
+            for key in range(5):
+                name = 1_000 * stage + 100 * number + 10 * key
+                more: dict[str, Any] = {"key": f"{number}-{key}", "stage": stage, "latency_ms": 90.0}
+                answers += [an_exposure(name, arm, **more), an_exposure(name + 1, arm, fault="error", **more)]
+                truths.append((f"pred_{name}", "another"))
+    found = candidate(answers, truths=truths, threshold_ms=50.0, sluggish_ms=40.0)
+    for counts in (found.errors, found.slow, found.sluggish, found.wrong):
+        assert (counts.candidate_units, counts.candidate_bad) == (counts.control_units, counts.control_bad) == (5, 5)
+    assert found.labelled.candidate_bad == found.labelled.control_bad == 5
+    slices = evidence(answers).slices["label"]["dog_bark"]
+    assert (slices.candidate_units, slices.control_units) == (5, 5)
 
 
 def test_slow_answers_are_found_once_the_threshold_is_frozen() -> None:

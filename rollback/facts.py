@@ -25,21 +25,29 @@ _FAULTS = {
 class ExposureFacts:
     """Attributes:
     requests, keys: that the arm was meant to answer.
+    failed_keys, wrong_keys: of these keys, those that met a failure, and an answer that is known to be wrong.
     review: the worst samples, worst first: ``sample_id``, ``prediction_id``, ``label``, ``champion_label``,
         ``truth``, ``why``. Each sample once.
     """
 
     requests: int
     keys: int
+    failed_keys: int
+    wrong_keys: int
     review: tuple[Mapping[str, Any], ...]
 
 
 def read_facts(database: Database, rollout_id: str, arm: str, *, limit: int = 50) -> ExposureFacts:
     """Raises: Unavailable."""
     own = (exposures.c.rollout_id == rollout_id) & (exposures.c.intended == arm)
-    counted = select(func.count(), func.count(distinct(exposures.c.key))).where(own, exposures.c.counted)
+    different = func.count(distinct(exposures.c.key))
+    counted = select(func.count(), different).where(own, exposures.c.counted)
+    failed = select(different).where(own, exposures.c.counted, exposures.c.fault != "")
+    told = exposures.join(outcomes, outcomes.c.prediction_id == exposures.c.prediction_id)
+    wrong = select(different).select_from(told).where(own, exposures.c.counted, outcomes.c.truth != exposures.c.label)
     with database.read() as connection:
         requests, keys = connection.execute(counted).one()
+        failed_keys, wrong_keys = (connection.execute(query).scalar_one() for query in (failed, wrong))
         rows = [
             *connection.execute(_samples().where(own, outcomes.c.truth != exposures.c.label).limit(limit)).mappings(),
             *connection.execute(_samples().where(own, exposures.c.fault != "").limit(limit)).mappings(),
@@ -47,8 +55,10 @@ def read_facts(database: Database, rollout_id: str, arm: str, *, limit: int = 50
     review: dict[str, dict[str, Any]] = {}
     for row in rows:
         review.setdefault(row["sample_id"], {**row, "why": _why(row)})
-    told = [{name: value for name, value in each.items() if name != "fault"} for each in review.values()]
-    return ExposureFacts(requests=requests, keys=keys, review=tuple(told[:limit]))
+    shown = [{name: value for name, value in each.items() if name != "fault"} for each in review.values()]
+    return ExposureFacts(
+        requests=requests, keys=keys, failed_keys=failed_keys, wrong_keys=wrong_keys, review=tuple(shown[:limit])
+    )
 
 
 def _samples() -> Select[Any]:

@@ -124,6 +124,8 @@ class LiveActions:
             evidence=_evidence(weighed),
             exposed_keys=facts.keys,
             exposed_requests=facts.requests,
+            failed_keys=facts.failed_keys,
+            wrong_keys=facts.wrong_keys,
             last_answer_at=last.at if last is not None else None,
             failed=self.exposures.failed(rollout.id, arm),
             review=facts.review,

@@ -32,6 +32,7 @@ class Material:
         routings, decisions, looks: of the rollout, oldest first.
         evidence: the last there is.
         exposed_keys, exposed_requests: that the model was meant to answer; None: not counted.
+        failed_keys, wrong_keys: of these; None: as far as they were compared when the last evidence was recorded.
         last_answer_at: when a client last got an answer from it.
         failed: requests that it failed, newest first.
         review: samples that a person should look at, worst first: ``sample_id``, ``prediction_id``, ``why``, ….
@@ -47,6 +48,8 @@ class Material:
     evidence: Evidence | None = None
     exposed_keys: int | None = None
     exposed_requests: int | None = None
+    failed_keys: int | None = None
+    wrong_keys: int | None = None
     last_answer_at: datetime | None = None
     failed: Sequence[Exposure] = ()
     review: Sequence[Mapping[str, Any]] = ()
@@ -119,15 +122,13 @@ def _speed(material: Material, arm: str) -> dict[str, Any]:
 
 def _exposure(material: Material, candidate: CandidateEvidence | None) -> dict[str, Any]:
     keys, requests = material.exposed_keys, material.exposed_requests
+    failed, wrong = material.failed_keys, material.wrong_keys
     if candidate is not None:
         keys = candidate.errors.candidate_units if keys is None else keys
         requests = candidate.requests if requests is None else requests
-    return {
-        "keys": keys,
-        "requests": requests,
-        "failed_keys": candidate.errors.candidate_bad if candidate else None,
-        "wrong_keys": candidate.wrong.candidate_bad if candidate else None,
-    }
+        failed = candidate.errors.candidate_bad if failed is None else failed
+        wrong = candidate.wrong.candidate_bad if wrong is None else wrong
+    return {"keys": keys, "requests": requests, "failed_keys": failed, "wrong_keys": wrong}
 
 
 def _timeline(material: Material, arm: str) -> list[dict[str, Any]]:

@@ -211,3 +211,17 @@ def test_the_way_back_is_gone_to_its_end_wherever_a_leader_dies(site: RolloutWor
 def is_back_without_evidence(site: RolloutWorld) -> None:
     assert site.rollout.state == "rolled_back"
     assert [(arm.model, arm.weight) for arm in site.routing.arms] == [(OLD, 10_000)]
+
+
+def test_the_report_counts_all_harm_also_of_the_last_minute_and_beside_nobody(site: RolloutWorld) -> None:
+    policy = {"steps": [100], "min_units": 10_000, "reference_requests": 20, "reference_max_s": 5}
+    site.service.start(candidate="2", policy={**policy, "auto_rollback": False}, actor="ann")
+    site.seconds(20, 20, until=site.is_in("running", stage=1))
+    site.behaviour[NEW.digest].fails, site.behaviour[NEW.digest].wrong, site.label_rate = 0.5, 1.0, 1.0
+    site.seconds(6, 40)  # in the first of them nobody is given to it yet
+    site.service.roll_back(actor="bob")
+    site.seconds(5, until=site.is_in("rolled_back"))
+    exposure = site.incidents.list(1)[0].report["exposure"]
+    assert exposure["keys"] == 200
+    assert 60 < exposure["failed_keys"] < 140
+    assert exposure["wrong_keys"] == exposure["keys"] - exposure["failed_keys"]

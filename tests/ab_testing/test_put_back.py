@@ -15,7 +15,7 @@ def test_harm_is_seen_at_once_after_it(site: RolloutWorld) -> None:
     site.seconds(20, 20, until=site.is_in("running", stage=1))
     with site.database.read() as connection:
         backed_up = connection.execute(select(func.max(exposures.c.arrival))).scalar_one()
-    site.seconds(60, 20)
+    site.seconds(25, 20)
     with site.database.begin() as connection:
         connection.execute(delete(exposures).where(exposures.c.arrival > backed_up))
     site.behaviour[NEW.digest].fails = 1.0

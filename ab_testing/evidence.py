@@ -21,6 +21,9 @@ MemorySeries = tuple[tuple[float, float], ...]
 class CandidateEvidence:
     """One candidate against the control.
 
+    Bad is a key once, by its first event in either of the compared arms since the candidate has keys; units are keys of
+    each arm.
+
     Attributes:
         errors: bad is a key's first request that the intended arm did not answer.
         slow: bad is a key's first answer above the frozen threshold; only arms in worker processes are compared.

@@ -1,5 +1,9 @@
 """Folds exposures into evidence: each request once, each key by its first bad event, each stage by itself.
 
+A key that a rising share moved to the candidate, and that was bad before in the control, is not bad once more: the
+control's keys that are bad now and then are used up by and by, the candidate's would come fresh with every stage. For
+the same reason stage 0 is not compared: the candidate has no keys then.
+
 In memory and idempotent: whoever leads reads the rows of a rollout from the beginning, in any order, some of them
 twice, and comes to the same counts.
 """
@@ -9,7 +13,9 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
+from itertools import combinations
 
 from ab_testing.evidence import CandidateEvidence, Evidence
 from ab_testing.memory_series import MemoryKeeper
@@ -44,7 +50,7 @@ class EvidenceFold:
         self._answers: dict[str, list[tuple[str, int, float]]] = {}
         self._memory = MemoryKeeper()
         self._seen_at: datetime | None = None
-        self._by_stage: dict[int, Counter[int]] = {}
+        self._counted: dict[tuple[str, tuple[str, ...]], Counter[tuple[str, int]]] = {}
         self._first: dict[str, tuple[int, str]] = {}
 
     # -- taking in ----------------------------------------------------------------------------------
@@ -83,7 +89,7 @@ class EvidenceFold:
     def snapshot(self, now: datetime, servers: Sequence[ServerReport], epoch: int) -> Evidence:
         """Everything known at this moment."""
         self._find_slow()
-        self._by_stage.clear()
+        self._counted.clear()
         self._memory.add(now, servers)
         since = self.rollout.stage_since or self.rollout.started_at
         if self._seen_at is not None:  # a clock that was set back must not hide for an hour that nobody asks any more
@@ -209,7 +215,7 @@ class EvidenceFold:
             errors=self._compared(name, both, "met", "failed"),
             slow=self._compared(name, (CONTROL,), "answered", "slow"),
             sluggish=self._compared(name, (CONTROL,), "answered", "sluggish"),
-            wrong=self._compared(name, both, "labelled", "wrong"),
+            wrong=_whole(self._compared(name, both, "labelled", "wrong")),
             labelled=self._compared(name, both, "met", "labelled"),
             pairs=self._pair_counts(name),
             latency=_histogram(arm.latency),
@@ -232,29 +238,34 @@ class EvidenceFold:
             answered_s_ago=None if arm.last_at is None else max(0.0, (now - arm.last_at).total_seconds()),
         )
 
-    def _compared(self, name: str, control: Sequence[str], units: str, bad: str) -> ArmCounts:
+    def _compared(self, name: str, control: tuple[str, ...], units: str, bad: str) -> ArmCounts:
+        ours, theirs = self._by_stage(units, (name,)), self._by_stage(units, control)
+        bads = self._by_stage(bad, (name, *control))
         total = ArmCounts()
         for stage, weights in sorted(self._weights.items()):
             own, other = weights.get(name, 0), sum(weights.get(each, 0) for each in control)
             if not own or not other:
                 continue
-            counts = [
-                (self._at(getattr(self._arm(each), units), stage), self._at(getattr(self._arm(each), bad), stage))
-                for each in (name, *control)
-            ]
             total += ArmCounts.at(
                 own / (own + other),
-                candidate=counts[0],
-                control=(sum(each[0] for each in counts[1:]), sum(each[1] for each in counts[1:])),
+                candidate=(ours[name, stage], bads[name, stage]),
+                control=(sum(theirs[each, stage] for each in control), sum(bads[each, stage] for each in control)),
             )
         return total
 
-    def _at(self, stages: Mapping[str, int], stage: int) -> int:
-        """How many keys have this stage; counted once in a snapshot."""
-        counted = self._by_stage.get(id(stages))
-        if counted is None:
-            counted = self._by_stage[id(stages)] = Counter(stages.values())
-        return counted[stage]
+    def _by_stage(self, what: str, arms: tuple[str, ...]) -> Counter[tuple[str, int]]:
+        """Keys by arm and stage, each where it first was in any of these arms; counted once in a snapshot."""
+        if (what, arms) in self._counted:
+            return self._counted[what, arms]
+        stages: dict[str, dict[str, int]] = {arm: getattr(self._arm(arm), what) for arm in arms}
+        counted: Counter[tuple[str, int]] = Counter()
+        for arm in arms:
+            counted.update({(arm, stage): keys for stage, keys in Counter(stages[arm].values()).items()})
+        for key in set().union(*(stages[a].keys() & stages[b].keys() for a, b in combinations(arms, 2))):
+            places = sorted((stages[arm][key], arm) for arm in arms if key in stages[arm])
+            counted.subtract((arm, stage) for stage, arm in places[1:])
+        self._counted[what, arms] = counted
+        return counted
 
     def _by_label(self) -> dict[str, ArmCounts]:
         """The first candidate against the control, by the first label that a key got; bad: it failed or was wrong."""
@@ -297,6 +308,20 @@ class EvidenceFold:
 def _answers_alone(name: str, weights: Mapping[str, int]) -> bool:
     """Whether an arm has clients and nobody answers beside it that it could be compared with."""
     return weights.get(name, 0) > 0 and not any(weights.get(each, 0) for each in (CHAMPION, CONTROL))
+
+
+def _whole(counts: ArmCounts) -> ArmCounts:
+    """A key that was labelled at an earlier stage is a unit of the one in which it was first wrong, too."""
+    return ArmCounts(
+        tuple(
+            replace(
+                stage,
+                control_units=max(stage.control_units, stage.control_bad),
+                candidate_units=max(stage.candidate_units, stage.candidate_bad),
+            )
+            for stage in counts.stages
+        )
+    )
 
 
 def _is_recent(at: datetime, now: datetime) -> bool:

@@ -13,7 +13,13 @@ from rollout_kit import BEGAN, a_rollout, a_routing, an_exposure
 
 from ab_testing.evidence import CandidateEvidence, Evidence
 from ab_testing.folding import EvidenceFold
+from ab_testing.policy import Policy
+from ab_testing.router import Router
+from ab_testing.stats.judge_rates import log_e_of
+from ab_testing.strategies.base import split_arms
+from ab_testing.strategies.gates import accuracy_gate
 from ecosight.rollouts import CANDIDATE, CHAMPION, CONTROL, Exposure
+from rollback.triggers import check_health
 
 ROUTINGS = [
     a_routing(0, champion=9_000, candidate=0, control=1_000),
@@ -73,6 +79,44 @@ def test_what_the_control_met_before_anybody_was_compared_uses_up_no_key() -> No
     assert found.labelled.candidate_bad == found.labelled.control_bad == 5
     slices = evidence(answers).slices["label"]["dog_bark"]
     assert (slices.candidate_units, slices.control_units) == (5, 5)
+
+
+def test_a_key_that_was_bad_before_it_moved_to_the_candidate_is_not_bad_once_more() -> None:
+    found = candidate(
+        [
+            an_exposure(1, CHAMPION, key="moved", fault="error"),
+            an_exposure(2, key="moved", stage=2, fault="error"),
+            an_exposure(3, key="fresh", stage=2, fault="error"),
+        ]
+    )
+    assert [(stage.control_bad, stage.candidate_bad) for stage in found.errors.stages] == [(1, 0), (0, 1)]
+    assert found.bad_keys == 2  # the candidate did fail both
+
+
+def test_sensors_that_come_again_and_again_are_compared_fairly_along_a_ramp() -> None:
+    """Equal models: a truth for each of 10 answers of each of 300 sensors in each stage, a tenth of them wrong."""
+    rng, exposures, truths = random.Random(7), [], []
+    steps = {1: 0.05, 2: 0.1, 3: 0.25, 4: 0.5}
+    fold = EvidenceFold(a_rollout(stage=3))
+    for stage, share in steps.items():
+        own = int(10_000 * share)
+        fold.set_routings([a_routing(stage, champion=10_000 - own, candidate=own, control=0)])
+        for ask in range(10):
+            for sensor in range(300):
+                number = (stage * 10 + ask) * 300 + sensor
+                arm = CANDIDATE if sensor < 300 * share else CHAMPION
+                exposures.append(an_exposure(number, arm, key=f"sensor-{sensor}", stage=stage))
+                truths.append((f"pred_{number}", "siren" if rng.random() < 0.1 else "dog_bark"))
+    fold.add(exposures)
+    fold.add_truths(truths)
+    seen = fold.snapshot(BEGAN + timedelta(hours=1), [], epoch=2)
+    found, states = (
+        seen.candidates[0],
+        {c.figures["metric"]: c.state for c in check_health(a_rollout(stage=3), seen).checks},
+    )
+    assert sum(stage.control_bad + stage.candidate_bad for stage in found.wrong.stages) <= 300
+    assert (states["labels"], states["accuracy"]) == ("healthy", "healthy")
+    assert accuracy_gate(Policy(), found).passed
 
 
 def test_slow_answers_are_found_once_the_threshold_is_frozen() -> None:
@@ -171,3 +215,25 @@ def test_order_and_repetition_change_nothing(seed: int, doubled: int) -> None:
 def test_evidence_survives_json() -> None:
     found = evidence(MIXED, truths=[("pred_3", "gun_shot")], threshold_ms=5.0)
     assert Evidence.from_dict(found.as_dict()) == found
+
+
+@pytest.mark.parametrize("steps", [(5, 10, 25, 50), (5, 10, 25, 50, 75, 100), (10, 60), (1, 5, 20, 40)])
+@pytest.mark.parametrize("slow_from", [1, 2, 3])
+def test_equal_models_are_equally_slow_along_a_ramp(steps: tuple[float, ...], slow_from: int) -> None:
+    """Every key asks at every step, and each answer from the step ``slow_from`` on is slow, in whatever arm."""
+    fold, number = EvidenceFold(a_rollout(threshold_ms=50.0, sluggish_ms=20.0)), 0
+    for stage, percent in enumerate(steps, start=1):
+        weights = {arm.name: arm.weight for arm in split_arms(a_rollout(), percent)}
+        routing = a_routing(stage, champion=weights[CHAMPION], candidate=weights[CANDIDATE], control=weights[CONTROL])
+        fold.set_routings([routing])
+        router = Router(routing)
+        for key in (f"sensor-{n}" for n in range(1_500)):
+            number += 1
+            latency_ms = 90.0 if stage >= slow_from else 10.0
+            fold.add([an_exposure(number, router.assign(key).name, key=key, stage=stage, latency_ms=latency_ms)])
+    found = fold.snapshot(BEGAN + timedelta(hours=1), [], epoch=2).candidates[0]
+    assert found.slow == found.sluggish
+    assert log_e_of(found.slow, 0.0, 100.0) < 4.6
+    for each in found.slow.stages:
+        bad = each.candidate_bad + each.control_bad
+        assert abs(each.candidate_bad - each.share * bad) <= 4 * max(1.0, bad * each.share * (1 - each.share)) ** 0.5

@@ -20,6 +20,8 @@ __all__ = ["Policy"]
 
 LEAST_PERCENT = 100 / BUCKETS
 """One bucket: with less no key would ever fall on the candidates."""
+MOST_MARGIN = 5.0
+"""Wrong answers and sluggish ones can hardly be ten times as frequent: beyond, there would be nothing to look for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +180,8 @@ def _faults(policy: Policy) -> Iterator[str]:
     ):
         if (value := getattr(policy, name)) is not None and value < 0:
             yield f"{name} cannot be negative"
+    if policy.error_margin > MOST_MARGIN:
+        yield f"error_margin is a share of the control's rate, {MOST_MARGIN:g} at most, not {policy.error_margin:g}"
     if policy.rollback_ramp not in ("immediate", "canary", "gradual"):
         yield f"rollback_ramp is immediate, canary or gradual, not {policy.rollback_ramp!r}"
     if policy.accuracy not in ("required", "if-labelled", "ignored"):

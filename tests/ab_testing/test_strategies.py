@@ -191,6 +191,7 @@ def test_a_decision_replays_to_the_same_verdict_and_not_from_other_evidence() ->
         ({"max_exposed_keys": -5}, "max_exposed_keys cannot be negative"),
         ({"min_bad": -1}, "min_bad cannot be negative"),
         ({"steps": [0.005, 100]}, "from 0.01 to 100"),
+        ({"error_margin": 25}, "error_margin is a share"),
     ],
 )
 def test_a_policy_that_cannot_be_followed_says_why(policy: dict[str, Any], said: str) -> None:

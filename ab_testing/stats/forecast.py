@@ -14,7 +14,7 @@ import numpy as np
 
 from ab_testing.stats.mixing import Floats
 
-__all__ = ["Forecast", "make_forecast", "spoken_duration", "units_until"]
+__all__ = ["Forecast", "make_forecast", "seconds_until", "spoken_duration", "units_until"]
 
 HORIZON = 10**9
 _COARSE = np.concatenate([[0.0], np.unique(np.round(np.geomspace(1, HORIZON, 120)))])
@@ -65,8 +65,12 @@ def make_forecast(
     """
     steps = units_until(log_e_after, target)
     units = None if steps is None else int(np.ceil(steps * each))
-    seconds = None if units is None or not per_s else units / per_s
-    return Forecast(units=units, unit=unit, seconds=seconds, assumption=assumption)
+    return Forecast(units=units, unit=unit, seconds=seconds_until(units, per_s), assumption=assumption)
+
+
+def seconds_until(units: int | None, per_s: float | None) -> float | None:
+    """None: never, or no rate is known."""
+    return units / per_s if units is not None and per_s is not None and per_s > 0 else None
 
 
 def units_until(log_e_after: Callable[[Floats], Floats], target: float) -> int | None:

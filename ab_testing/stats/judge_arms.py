@@ -48,8 +48,10 @@ def judge_arms(
             wrong: without them, labels of right answers that come sooner would pass any candidate.
         alpha: probability of ever passing a candidate that is worse by the margin.
         labels_per_s: of both arms together at present, for the forecast.
-    Raises: InvalidInput: more wrong answers than labelled units at some share.
+    Raises: InvalidInput: more wrong answers than labelled units at some share, or ``candidate_pending`` is no count.
     """
+    if not 0 <= candidate_pending < math.inf:
+        raise InvalidInput(f"units that wait for a label are a number from 0 upwards, not {candidate_pending}")
     control_wrong, candidate_wrong, right = _wrong_and_right(counts)
     shares, told = counts.shares, _weighted_differences(counts.stages)
     lost = candidate_wrong.copy()
@@ -111,6 +113,7 @@ def judge_arms_ratio(
 
     ratio = float(rate_ratio(theirs, ours, shares)) if shares else math.nan
     low, high = ratio_interval(theirs, ours, shares, alpha=alpha) if shares else (0.0, math.inf)
+    times = "not known yet as a multiple of" if math.isnan(ratio) else f"{ratio:.3g} times"
     return judge_promotion(
         name,
         counts.control_units > 0 and counts.candidate_units > 0,
@@ -122,7 +125,7 @@ def judge_arms_ratio(
         assumption=EQUAL,
         per_s=labels_per_s,
         waiting=0,
-        reason=f"the candidate's rate of wrong answers is {ratio:.3g} times the control's; "
+        reason=f"the candidate's rate of wrong answers is {times} the control's; "
         f"it may be {1 + margin:g} times as high",
         effect=None if math.isnan(ratio) else ratio,
         effect_name="rate_ratio",

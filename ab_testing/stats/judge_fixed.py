@@ -6,13 +6,14 @@ would be peeking: keep the first answer.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from numpy.typing import ArrayLike
 
 from ab_testing.stats.counts import ArmCounts
 from ab_testing.stats.fixed_horizon import FixedTest, bca_bootstrap, chi_square, mcnemar_exact, welch
-from ab_testing.stats.forecast import Forecast
+from ab_testing.stats.forecast import Forecast, seconds_until
 from ab_testing.stats.moments import Moments
 from ab_testing.stats.pairs import PairCounts
 from ab_testing.stats.result import TestResult, Verdict
@@ -43,9 +44,14 @@ def judge_fixed(
         statistic, seed: of the bootstrap: ``mean`` or ``median``.
         per_s: units (or pairs) a second at present, for the forecast.
     Returns: ``insufficient`` before the planned end; then ``passed`` (better), ``breach`` (worse), ``no_difference``.
-    Raises: InvalidInput: counts at more than one share: pooling them is not valid where the base rate drifts.
+    Raises: InvalidInput: no planned number; or counts at more than one share: pooling them is not valid where the base
+        rate drifts.
         NotEnoughData: an arm has too few units, or no value differs from another.
     """
+    if not 1 <= planned_n < math.inf:
+        raise InvalidInput(
+            f"{planned_n} is no number of units to plan", hint="Fix it before the first unit: ab_testing.stats.power."
+        )
     name, seen, waiting, unit = _describe(evidence)
     if seen - waiting < planned_n:
         return _not_yet(name, seen, waiting, planned_n, alpha, unit, per_s)
@@ -118,7 +124,7 @@ def _not_yet(
 ) -> TestResult:
     left = planned - (seen - waiting)
     forecast = Forecast(
-        units=left, unit=unit, seconds=left / per_s if per_s else None, assumption="nothing is concluded early"
+        units=left, unit=unit, seconds=seconds_until(left, per_s), assumption="nothing is concluded early"
     )
     labels = f"; {waiting:,} wait for their label" if waiting else ""
     return TestResult(

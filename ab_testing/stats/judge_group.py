@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
-from ab_testing.stats.forecast import Forecast
+from ab_testing.stats.forecast import Forecast, seconds_until
 from ab_testing.stats.group_sequential import obrien_fleming_boundaries
 from ab_testing.stats.judge_fixed import side
 from ab_testing.stats.moments import Moments
@@ -31,11 +32,15 @@ def judge_group_sequential(
     Args:
         looks: units of both arms together at every look so far, this one last; not chosen by what was seen.
         max_n: units of both arms together at the end.
-    Raises: InvalidInput: the looks do not rise, or this one does not fit the counts.
+    Raises: InvalidInput: the looks fall, this one does not fit the counts, or no end is planned.
     """
     seen = control.n + candidate.n
     if not looks or looks[-1] != seen:
         raise InvalidInput(f"the last look must be at the {seen} units that were counted, not at {list(looks)[-1:]}")
+    if not 1 <= max_n < math.inf:
+        raise InvalidInput(f"{max_n} is no number of units to plan")
+    if any(after < before for before, after in pairwise(looks)):
+        raise InvalidInput(f"looks must come one after the other, not at {list(looks)}")
     # Past the planned end the last boundary holds; the looks beyond it are peeking, and are cut off.
     shares = tuple(sorted({min(1.0, look / max_n) for look in looks}))
     boundary = obrien_fleming_boundaries(shares, alpha=alpha)[-1]
@@ -46,7 +51,7 @@ def judge_group_sequential(
     left = Forecast(
         units=max(0, max_n - seen),
         unit="units",
-        seconds=(max_n - seen) / units_per_s if units_per_s else None,
+        seconds=seconds_until(max(0, max_n - seen), units_per_s),
         assumption="no look before the end decides",
     )
     verdict = side(differs, effect, higher_is_better) if differs or over else Verdict.INSUFFICIENT

@@ -11,6 +11,7 @@ from ab_testing.stats.histogram import LatencyHistogram
 from ab_testing.stats.judge_rates import MARGIN, MIN_BAD, VISIBLE_RATE, VISIBLE_RATIO, judge_counts, log_e_of
 from ab_testing.stats.quantiles import quantile_interval_ms
 from ab_testing.stats.result import TestResult
+from ecosight.errors import InvalidInput
 
 __all__ = ["SLUGGISH_Q", "judge_latency"]
 
@@ -51,7 +52,10 @@ def judge_latency(
         q: the quantile that is shown and compared.
         min_ratio: a ratio of quantiles below never rolls back.
         margin, alpha, min_bad, visible_ratio, visible_rate, units_per_s, share: as ``judge_rates``.
+    Raises: InvalidInput: ``q`` is not between 0 and 1, or leaves no ratio above the margin to look for.
     """
+    if not 0 < q < 1:
+        raise InvalidInput(f"a quantile lies between 0 and 1, not at {q}")
     effect, interval, found = math.nan, (0.0, math.inf), "no latencies of both arms yet"
     # Above a threshold that 1 − q of the control exceed, all of the candidate is the worst there can be.
     worst_ratio = 1 / (1 - q)
@@ -66,7 +70,7 @@ def judge_latency(
         slow, usual = candidate.quantile_ms(q), control.quantile_ms(q)
         effect = slow / usual
         interval = _quantile_ratio(control, candidate, q, alpha)
-        found = f"the {q:.0%} quantile is {slow:.3g} ms for the candidate, {usual:.3g} ms for the control"
+        found = f"the {100 * q:g}% quantile is {slow:.3g} ms for the candidate, {usual:.3g} ms for the control"
     return judge_counts(
         counts,
         log_e=log_e,

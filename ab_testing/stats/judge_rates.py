@@ -16,6 +16,7 @@ from ab_testing.stats.forecast import Forecast, make_forecast
 from ab_testing.stats.mixing import Floats, log_threshold
 from ab_testing.stats.ratio import WORST_RATIO, log_e_worse, rate_ratio, ratio_interval, soft_trip
 from ab_testing.stats.result import TestResult, Verdict
+from ecosight.errors import InvalidInput
 
 __all__ = ["MARGIN", "MIN_BAD", "VISIBLE_RATE", "VISIBLE_RATIO", "judge_counts", "judge_rates", "log_e_of"]
 
@@ -98,6 +99,8 @@ def judge_counts(
     share: float | None,
 ) -> TestResult:
     """The verdict from an e-value in which that of ``counts`` has a ``weight``, and from the candidate's bad units."""
+    if not (visible[0] >= 0 and visible[1] >= 0 and min_effect >= 0):  # NaN compares with nothing
+        raise InvalidInput(f"ratios and rates are numbers from 0 upwards: {min_effect}, {visible[0]}, {visible[1]}")
     forecast: Forecast | None = None
     missing = ""
     if not (counts.control_units and counts.candidate_units):

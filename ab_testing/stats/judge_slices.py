@@ -15,6 +15,7 @@ from ab_testing.stats.counts import ArmCounts
 from ab_testing.stats.judge_rates import MARGIN, judge_rates
 from ab_testing.stats.multiplicity import e_benjamini_hochberg, e_bonferroni
 from ab_testing.stats.result import TestResult, Verdict
+from ecosight.errors import InvalidInput
 
 __all__ = ["judge_slices"]
 
@@ -34,6 +35,8 @@ def judge_slices(
         alpha: ``e-bh``: the share of slices called ``breach`` that may be wrong, at one look. ``bonferroni``: the
             probability that any is ever called so wrongly; use it where a verdict latches.
     """
+    if correction not in ("e-bh", "bonferroni"):
+        raise InvalidInput(f"no correction {correction!r}", hint="Known are e-bh and bonferroni.")
     alone = {
         key: judge_rates(counts, name=f"{name}:{key}", margin=margin, alpha=alpha) for key, counts in slices.items()
     }

@@ -64,7 +64,7 @@ def log_e_worse(
     Returns: float64, shape of the input without its last axis.
     Raises: InvalidInput: margin, grid or shapes do not fit.
     """
-    if margin < 0 or worst_ratio <= FIRST_STEP * (1 + margin):
+    if not (margin >= 0 and FIRST_STEP * (1 + margin) < worst_ratio < math.inf):
         raise InvalidInput(f"a margin of {margin} leaves no ratio up to {worst_ratio} to look for")
     first = FIRST_STEP * (1 + margin)
     return _log_e(control_bad, candidate_bad, tuple(shares), 1 + margin, first, worst_ratio, SOUGHT_WITHIN)
@@ -78,8 +78,8 @@ def log_e_not_worse(
     The mirror of ``log_e_worse``: it grows while the candidate is not worse by so much.
     Raises: InvalidInput: the margin is not above 0, or shapes do not fit.
     """
-    if margin <= 0:
-        raise InvalidInput(f"a margin must be above 0, not {margin}: equality can never be shown")
+    if not 0 < margin < math.inf:
+        raise InvalidInput(f"a margin must be above 0 and finite, not {margin}: equality can never be shown")
     return _log_e(
         control_bad, candidate_bad, tuple(shares), 1 + margin, BEST_RATIO, (1 + margin) ** NEAREST_TO_MARGIN, EQUAL
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable
 
@@ -269,6 +270,49 @@ def test_a_fixed_horizon_concludes_nothing_before_its_planned_end() -> None:
     assert ended.verdict is Verdict.BREACH
     assert ended.p_value is not None
     assert ended.p_value < 1e-6
+
+
+@pytest.mark.parametrize("planned", [0, -1, math.nan, math.inf])
+def test_an_end_that_is_no_number_of_units_is_none(planned: float) -> None:
+    values = Moments.of([1.0, 2.0, 3.0])
+    with pytest.raises(InvalidInput, match="no number of units to plan"):
+        ANALYZER.fixed_horizon(PairCounts(candidate_right=9), planned_n=planned)  # type: ignore[arg-type]
+    with pytest.raises(InvalidInput, match="no number of units to plan"):
+        ANALYZER.group_sequential(values, values, [6], max_n=planned)  # type: ignore[arg-type]
+
+
+def test_looks_of_a_group_sequential_test_come_one_after_the_other() -> None:
+    values = Moments.of([1.0, 2.0, 3.0])
+    with pytest.raises(InvalidInput, match="one after the other"):
+        ANALYZER.group_sequential(values, values, [5, 3, 6], max_n=10)
+
+
+@pytest.mark.parametrize("pace", [math.nan, -3.0, 0.0])
+def test_a_pace_that_is_none_gives_no_time(pace: float) -> None:
+    for result in (
+        ANALYZER.compare_rates(FEW, units_per_s=pace),
+        ANALYZER.fixed_horizon(FEW, planned_n=10**6, per_s=pace),
+    ):
+        assert result.forecast is not None
+        assert result.forecast.seconds is None
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda: ANALYZER.compare_rates(FEW, margin=math.nan),
+        lambda: ANALYZER.compare_rates(FEW, worst_ratio=math.inf),
+        lambda: ANALYZER.compare_rates(FEW, min_ratio=math.nan),
+        lambda: ANALYZER.compare_rates(FEW, visible_rate=math.nan),
+        lambda: ANALYZER.ratio_non_inferiority(FEW, margin=math.inf),
+        lambda: ANALYZER.non_inferiority(FEW, candidate_pending=-5),
+        lambda: ANALYZER.compare_latency(FEW, LatencyHistogram(), LatencyHistogram(), q=1.0),
+        lambda: ANALYZER.slices({"a": FEW}, correction="none"),  # type: ignore[arg-type]
+    ],
+)
+def test_a_question_that_makes_no_sense_is_refused(ask: Callable[[], object]) -> None:
+    with pytest.raises(InvalidInput):
+        ask()
 
 
 def test_a_fixed_horizon_takes_the_test_that_fits_the_evidence() -> None:

@@ -7,6 +7,7 @@ often than α says, which is what the rest of this package is for.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -133,13 +134,15 @@ def bca_bootstrap(
         statistic: ``mean`` or ``median``.
         seed: the same seed gives the same interval.
     Raises: NotEnoughData: an arm has fewer than two values, or no value differs from another. InvalidInput: another
-        statistic.
+        statistic, or values that are no list of finite numbers.
     Source: Efron (1987), "Better bootstrap confidence intervals"; as ``scipy.stats.bootstrap``.
     """
     measures: dict[str, Callable[..., Floats]] = {"mean": np.mean, "median": np.median}
     if statistic not in measures:
         raise InvalidInput(f"no statistic {statistic!r}", hint=f"Known are {', '.join(measures)}.")
     theirs, ours = np.asarray(control, dtype=np.float64), np.asarray(candidate, dtype=np.float64)
+    if not (theirs.ndim == ours.ndim == 1 and np.isfinite(theirs).all() and np.isfinite(ours).all()):
+        raise InvalidInput("a bootstrap takes a list of finite values of each arm")
     if min(theirs.size, ours.size) < 2 or (np.ptp(theirs) == 0 and np.ptp(ours) == 0):
         raise NotEnoughData("a bootstrap needs two values of each arm, and values that differ")
     measure = measures[statistic]
@@ -148,15 +151,19 @@ def bca_bootstrap(
         difference: Floats = measure(b, axis=axis) - measure(a, axis=axis)
         return difference
 
-    found = stats.bootstrap(
-        (theirs, ours),
-        apart,
-        n_resamples=resamples,
-        batch=max(1, 2_000_000 // (theirs.size + ours.size)),
-        confidence_level=1 - alpha,
-        method="BCa",
-        rng=generator(seed, "bootstrap", "arms"),
-    ).confidence_interval
+    with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
+        warnings.simplefilter("ignore", stats.DegenerateDataWarning)  # its interval is NaN, which is looked at below
+        found = stats.bootstrap(
+            (theirs, ours),
+            apart,
+            n_resamples=resamples,
+            batch=max(1, 2_000_000 // (theirs.size + ours.size)),
+            confidence_level=1 - alpha,
+            method="BCa",
+            rng=generator(seed, "bootstrap", "arms"),
+        ).confidence_interval
+    if not (math.isfinite(found.low) and math.isfinite(found.high)):
+        raise NotEnoughData(f"hardly a value differs: resampling gives no interval of the {statistic}")
     return FixedTest(effect=float(apart(theirs, ours)), low=float(found.low), high=float(found.high), p_value=None)
 
 

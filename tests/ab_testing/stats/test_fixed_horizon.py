@@ -77,6 +77,11 @@ def test_tests_refuse_what_cannot_be_tested() -> None:
         bca_bootstrap([1.0, 1.0], [1.0, 1.0], seed=1)
     with pytest.raises(InvalidInput, match="no statistic 'mode'"):
         bca_bootstrap([1.0, 2.0], [1.0, 3.0], seed=1, statistic="mode")
+    for values in ([1.0, float("nan"), 3.0], [1.0, float("inf"), 3.0], [[1.0, 2.0], [3.0, 4.0]]):
+        with pytest.raises(InvalidInput, match="finite values"):
+            bca_bootstrap(values, [1.0, 2.0, 3.0], seed=1)
+    with pytest.raises(NotEnoughData, match="no interval of the median"):
+        bca_bootstrap([1.0] * 50, [1.0] * 49 + [2.0], seed=1, statistic="median")
 
 
 def test_planned_numbers_are_those_of_the_books() -> None:

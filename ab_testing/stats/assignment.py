@@ -6,6 +6,7 @@ come again would repeat the chance of their first assignment, and no test that m
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -25,9 +26,9 @@ class AssignmentStage:
     def __post_init__(self) -> None:
         if len(self.weights) != len(self.counts) or len(self.weights) < 2:
             raise InvalidInput(f"{len(self.counts)} counts do not fit {len(self.weights)} weights of two arms or more")
-        if min(self.weights) <= 0 or min(self.counts) < 0:
+        if not (all(0 < w < math.inf for w in self.weights) and all(0 <= n < math.inf for n in self.counts)):
             raise InvalidInput(
-                f"weights must be above 0 and counts not below: {self.weights}, {self.counts}",
+                f"weights must be finite and above 0, counts finite and not below: {self.weights}, {self.counts}",
                 hint="Leave out arms that have no weight.",
             )
 

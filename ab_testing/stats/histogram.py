@@ -51,7 +51,7 @@ class LatencyHistogram:
     def __post_init__(self) -> None:
         merged: dict[int, int] = {}
         for bucket, count in self.buckets:
-            if count < 0 or not LOWEST <= bucket <= HIGHEST:
+            if not (0 <= count < math.inf and LOWEST <= bucket <= HIGHEST):
                 raise InvalidInput(f"{count} latencies in bucket {bucket} are none")
             merged[bucket] = merged.get(bucket, 0) + count
         object.__setattr__(self, "buckets", tuple((b, merged[b]) for b in sorted(merged) if merged[b]))

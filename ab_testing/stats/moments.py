@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
@@ -29,8 +30,8 @@ class Moments:
     m2: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.n < 0 or self.m2 < 0:
-            raise InvalidInput(f"a count or a sum of squares cannot be negative: {self}")
+        if not (0 <= self.n < math.inf and 0 <= self.m2 < math.inf and math.isfinite(self.mean)):
+            raise InvalidInput(f"a count and a sum of squares are numbers from 0 upwards, a mean is finite: {self}")
 
     @classmethod
     def of(cls, values: ArrayLike) -> Self:
@@ -38,6 +39,8 @@ class Moments:
         found = np.asarray(values, dtype=np.float64)
         if found.size == 0:
             return cls()
+        if not np.isfinite(found).all():
+            raise InvalidInput("a value is not a finite number")
         mean = float(found.mean())
         return cls(n=found.size, mean=mean, m2=float(((found - mean) ** 2).sum()))
 

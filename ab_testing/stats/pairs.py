@@ -10,6 +10,7 @@ choose them before the answers are known, and count only those.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
@@ -39,8 +40,9 @@ class PairCounts:
     pending: int = 0
 
     def __post_init__(self) -> None:
-        if min(self.agreed, self.candidate_right, self.control_right, self.neither_right, self.pending) < 0:
-            raise InvalidInput(f"counts cannot be negative: {self}")
+        counts = (self.agreed, self.candidate_right, self.control_right, self.neither_right, self.pending)
+        if not all(0 <= count < math.inf for count in counts):  # NaN compares with nothing
+            raise InvalidInput(f"counts are numbers from 0 upwards: {self}")
 
     @classmethod
     def from_dict(cls, told: Mapping[str, Any]) -> Self:

@@ -112,3 +112,22 @@ def test_what_is_no_count_is_refused(count: Any) -> None:
     for counts in ({"control": (10, count)}, {"candidate": (count, 0)}):
         with pytest.raises(InvalidInput, match="from 0 upwards"):
             ArmCounts.at(0.1, **counts)
+    for name in ("agreed", "candidate_right", "control_right", "neither_right", "pending"):
+        with pytest.raises(InvalidInput, match="from 0 upwards"):
+            PairCounts(**{name: count})
+    with pytest.raises(InvalidInput, match="finite"):
+        AssignmentCounts.at((1, 1), (count, 1))
+    with pytest.raises(InvalidInput, match="finite"):
+        AssignmentCounts.at((1, count), (1, 1))
+    with pytest.raises(InvalidInput, match="are none"):
+        LatencyHistogram(((0, count),))
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_what_is_no_value_is_refused(value: float) -> None:
+    with pytest.raises(InvalidInput, match="finite"):
+        Moments.of([1.0, value])
+    with pytest.raises(InvalidInput, match="finite"):
+        Moments(n=200, mean=value, m2=1.0)
+    with pytest.raises(InvalidInput, match="finite"):
+        Moments(n=200, mean=0.5, m2=value)

@@ -36,20 +36,35 @@ def difference_half_width(
     alpha: float = 0.05,
     sharpest_at: float = SHARPEST_AT,
 ) -> Floats:
-    """Half the width of the interval of a difference of means. Input: any shapes that broadcast, counts above 0."""
+    """Half the width of the interval of a difference of means. Input: any shapes that broadcast, counts above 0.
+
+    The smaller arm's variance is taken to be no less than that of both together: of a rare outcome that it has hardly
+    seen yet it would seem to be sure.
+    """
     n, m = np.asarray(control_n, dtype=np.float64), np.asarray(candidate_n, dtype=np.float64)
-    per_unit = np.asarray(control_variance) / n + np.asarray(candidate_variance) / m
+    theirs, ours = np.asarray(control_variance, dtype=np.float64), np.asarray(candidate_variance, dtype=np.float64)
+    pooled = (n * theirs + m * ours) / (n + m)
+    per_unit = (
+        np.where(n < m, np.maximum(theirs, pooled), theirs) / n + np.where(m < n, np.maximum(ours, pooled), ours) / m
+    )
     width: Floats = np.sqrt(per_unit * (n + m)) * _boundary(n + m, alpha, sharpest_at)
     return width
 
 
 def mean_interval(
-    values: Moments, *, alpha: float = 0.05, sharpest_at: float = SHARPEST_AT
+    values: Moments, *, alpha: float = 0.05, sharpest_at: float = SHARPEST_AT, unseen: float = 0.0
 ) -> tuple[float, float] | None:
-    """The interval of one mean; None below ``MIN_UNITS`` values."""
+    """The interval of one mean; None below ``MIN_UNITS`` values.
+
+    Args:
+        unseen: added to the sum of squares: of the rarest values there are, once each. Without it, the interval of a
+            rare outcome that did not happen yet would have no width.
+    """
     if values.n < MIN_UNITS:
         return None
-    half = math.sqrt(values.variance) * float(_boundary(np.float64(values.n), alpha, sharpest_at))
+    half = math.sqrt(values.variance + unseen / (values.n - 1)) * float(
+        _boundary(np.float64(values.n), alpha, sharpest_at)
+    )
     return values.mean - half, values.mean + half
 
 

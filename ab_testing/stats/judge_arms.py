@@ -80,7 +80,7 @@ def judge_arms(
         f"it may be lower by {margin:g}",
         effect=told.mean if told.n else None,
         effect_name="accuracy_difference",
-        interval=mean_interval(told, alpha=alpha),
+        interval=mean_interval(told, alpha=alpha, unseen=_unseen(counts.stages)),
         counts=_told_counts(counts),
     )
 
@@ -154,6 +154,11 @@ def _weighted_differences(stages: tuple[StageCounts, ...]) -> Moments:
             square = stage.candidate_bad * low * low + stage.control_bad * high * high
             total += Moments(n=n, mean=mean, m2=max(0.0, square - n * mean * mean))
     return total
+
+
+def _unseen(stages: tuple[StageCounts, ...]) -> float:
+    """One wrong answer of either arm, squared, at the share where it weighs most."""
+    return max((share**-2 + (1 - share) ** -2 for share in (stage.share for stage in stages)), default=0.0)
 
 
 def _told_counts(counts: ArmCounts) -> dict[str, float]:

@@ -61,6 +61,6 @@ def judge_pairs(
         f"it may be lower by {margin:g}",
         effect=told.mean if told.n else None,
         effect_name="accuracy_difference",
-        interval=mean_interval(told, alpha=alpha),
+        interval=mean_interval(told, alpha=alpha, unseen=2.0),
         counts={"pairs": pairs.pairs, **pairs.as_dict()},
     )

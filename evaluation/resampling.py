@@ -43,14 +43,25 @@ class Spread:
         self._spread = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in value}
 
     def mean_over(
-        self, name: str, classes: str, each: Sequence[Support], every: Support, kind: Kind | None = None
+        self,
+        name: str,
+        classes: str,
+        each: Sequence[Support],
+        every: Support,
+        kind: Kind | None = None,
+        *,
+        weights: NDArray[np.int64] | None = None,
     ) -> Estimate:
-        """A figure that is the mean of ``classes``, the same figure of each class; empty where that is not known."""
+        """A figure that is the mean of ``classes``, the same figure of each class; empty where that is not known.
+
+        Args:
+            weights: of the classes in the mean, int (c,); None: they count alike.
+        """
         variances = None
         if classes in self._spread:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", RuntimeWarning)  # a class that is in no resample has no variance
-                variances = np.nanvar(self._spread[classes], axis=0)
+                variances = np.nanvar(self._spread[classes], axis=0) * (1 if weights is None else weights**2)
         return self.of(name, Support.of_classes(each, every, variances), kind=kind)
 
     def of(self, name: str, support: Support, column: int | None = None, kind: Kind | None = None) -> Estimate:

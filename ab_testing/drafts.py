@@ -59,7 +59,8 @@ class Drafts:
         if active is not None:
             raise Conflict(
                 f"rollout {active.id} is {active.state.replace('_', ' ')}",
-                hint="Wait for its end, or `ecosight rollout abort` it.",
+                hint="Wait for its end, or "
+                + ("`ecosight rollback`." if active.state == "promoting" else "`ecosight rollout abort` it."),
                 rollout_id=active.id,
             )
         champion = self.registry.alias("champion")

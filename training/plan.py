@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ecosight.errors import InvalidInput, Unavailable
+from ecosight.errors import IntegrityError, InvalidInput, Unavailable
 from training.settings import FitSettings
 
 __all__ = ["Plan", "WorkFolder"]
@@ -84,11 +84,15 @@ class WorkFolder:
         return None if known is None else Plan.from_json(known)
 
     def read(self, name: str) -> dict[str, Any] | None:
-        """A document, or None if it was not written yet."""
+        """A document, or None if it was not written yet. Raises: IntegrityError: it is damaged."""
         try:
             found: dict[str, Any] = json.loads((self.path / name).read_text("utf-8"))
         except FileNotFoundError:
             return None
+        except ValueError as error:
+            raise IntegrityError(
+                f"{self.path / name} is damaged: {error}", hint="Move the folder away: the training begins anew."
+            ) from error
         return found
 
     def write(self, name: str, document: Mapping[str, Any]) -> None:

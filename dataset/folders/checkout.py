@@ -239,6 +239,11 @@ def _described(version: DatasetVersion) -> bytes:
 def _told(folder: Path) -> Iterator[None]:
     try:
         yield
+    except IsADirectoryError as error:
+        raise Conflict(
+            f"in {folder} a folder stands where a file of the version belongs: {error.filename2 or error.filename}",
+            hint="Move it away, and check out again.",
+        ) from error
     except OSError as error:
         raise Unavailable(
             f"the folder {folder} cannot be written: {error.strerror or error}",

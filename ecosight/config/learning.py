@@ -84,7 +84,7 @@ class EvaluationSection(Section):
     """About how long each of the three processes times the model when speed is measured."""
     generate_plots: bool = True
     """Whether figures are drawn."""
-    bootstrap_samples: int = Field(1000, ge=100)
+    bootstrap_samples: int = Field(1000, ge=100, le=100_000)
     """Resamples behind each 95% interval."""
     accuracy_margin: float = Field(0.01, ge=0, le=1)
     """A candidate may be this much less accurate than the champion on the same test part."""

@@ -100,6 +100,16 @@ def test_somebody_else_s_file_is_never_overwritten(repository: DatasetRepository
     assert_is(repository, folder)
 
 
+def test_a_folder_in_the_place_of_a_file_is_told_and_never_deleted(
+    repository: DatasetRepository, tmp_path: Path
+) -> None:
+    folder, path = tmp_path / "out", next(iter(file_names(repository.get()).values()))
+    (folder / path / "mine").mkdir(parents=True)
+    with pytest.raises(Conflict, match="a folder stands where a file of the version belongs"):
+        lay_out(repository, folder, force=True)
+    assert (folder / path / "mine").is_dir()
+
+
 def test_a_file_that_was_changed_afterwards_stays(repository: DatasetRepository, tmp_path: Path) -> None:
     fill(repository, ["owl"], "owl")
     folder = tmp_path / "out"

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ecosight.errors import InvalidInput, Unavailable
+from ecosight.errors import IntegrityError, InvalidInput, Unavailable
 from training.plan import FORGOTTEN_S, Plan, WorkFolder
 from training.settings import FitSettings
 
@@ -43,6 +43,14 @@ def test_a_half_written_document_is_as_good_as_none(tmp_path):
     (work.path / "b.json.123.tmp").write_text('{"x"')
     assert work.read("a.json") == {"x": 1}
     assert work.read("b.json") is None
+
+
+def test_a_document_that_was_cut_off_is_told_in_a_sentence(tmp_path):
+    work = WorkFolder(tmp_path, "job_1")
+    work.write("a.json", {"x": 1})
+    (work.path / "a.json").write_text('{"x"')
+    with pytest.raises(IntegrityError, match="damaged"):
+        work.read("a.json")
 
 
 def test_only_what_was_left_long_ago_is_swept(tmp_path):

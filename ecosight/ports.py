@@ -276,6 +276,8 @@ class Servable(Protocol):
         """Calibrated probabilities, float32 (n, classes), columns in the order of ``labels``."""
         ...
 
+    # A plug-in may have ``examples() -> Sequence[bytes]``, raw files of its own: worker processes are warmed with them.
+
     def warm(self) -> None:
         """Run once on the artifact's own examples, so that the first request is not slow.
 

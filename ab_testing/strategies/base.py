@@ -45,9 +45,9 @@ def loading_arms(rollout: Rollout, percent: float) -> tuple[Arm, ...]:
 def split_arms(rollout: Rollout, percent: float) -> tuple[Arm, ...]:
     """The candidates share ``percent`` of the keys evenly; the control gets as much as each where there is room.
 
-    As much, not more, although more would find a slow candidate sooner: a process that is asked seldom answers more
-    slowly. With two busy cores, a model beside itself with four times the keys had 1.6 times as many answers beyond
-    its 90th percentile, and more than twice as many beyond its 99th.
+    As much, not more, although more would find a slow candidate sooner: both get as many fresh keys with every step
+    then. A larger control has its share of all keys steps before the candidate has; where keys ask again and again, its
+    own are used up while the candidate's come fresh, and equal models look unequal.
     """
     each = percent / len(rollout.candidates)
     return _arms(rollout, each, each)

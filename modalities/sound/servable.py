@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from collections.abc import Mapping, Sequence
@@ -50,6 +51,17 @@ class SoundServable:
         if not len(prepared):
             return np.zeros((0, len(self.labels)), np.float32)
         return self._opened.runner.run(prepared, "probabilities")
+
+    def examples(self) -> list[bytes]:
+        """The artifact's own examples as raw files."""
+        import soundfile
+
+        files = []
+        for waveform in self._examples.waveforms:
+            file = io.BytesIO()
+            soundfile.write(file, waveform, runtime.SAMPLE_RATE_HZ, format="WAV", subtype="FLOAT")
+            files.append(file.getvalue())
+        return files
 
     def warm(self) -> None:
         answers = self.predict(self._examples.waveforms)

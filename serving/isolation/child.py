@@ -22,6 +22,7 @@ from ecosight.config import Config
 from ecosight.errors import EcosightError, InputError
 from serving.batching import InferencePipeline
 from serving.isolation.frames import read_frame, write_frame
+from serving.isolation.warming import warm_up
 
 
 class _Held:
@@ -55,15 +56,23 @@ def main(loaded: Callable[[], None]) -> None:
     try:
         servable = _load(wanted)
     except Exception as error:
-        told = error.as_dict() if isinstance(error, EcosightError) else {"message": f"{type(error).__name__}: {error}"}
-        write_frame(connection, {"failed": told})
+        write_frame(connection, {"failed": _told(error)})
         return
-    pipeline = InferencePipeline(max_batch=wanted["max_batch"], threads=wanted["threads"])
+    pipeline, model = InferencePipeline(max_batch=wanted["max_batch"], threads=wanted["threads"]), _Held(servable)
     pipeline.start()
+    try:
+        asyncio.run(warm_up(pipeline, model, threads=wanted["threads"]))
+    except Exception as error:
+        write_frame(connection, {"failed": _told(error)})
+        os._exit(1)  # its threads may hang
     loaded()
     write_frame(connection, {"loaded": {"labels": list(servable.labels), "engine": servable.engine}})
-    asyncio.run(_serve(connection, pipeline, _Held(servable)))
+    asyncio.run(_serve(connection, pipeline, model))
     os._exit(0)  # a model that hangs in one of the threads does not keep the process
+
+
+def _told(error: Exception) -> dict[str, Any]:
+    return error.as_dict() if isinstance(error, EcosightError) else {"message": f"{type(error).__name__}: {error}"}
 
 
 def _load(wanted: dict[str, Any]) -> Any:

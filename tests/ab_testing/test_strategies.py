@@ -118,7 +118,7 @@ def test_several_candidates_share_the_step() -> None:
 
 
 def test_the_control_is_as_large_as_the_candidate_once_both_are_compared() -> None:
-    """A process that is asked seldom answers more slowly, so unequal shares would find differences between equals."""
+    """Both get as many fresh keys with every step; else those that ask again would make equal models look unequal."""
     plan, rollout = load_strategy("canary"), a_rollout(policy={"steps": [5, 10, 25, 50]})
     arms = [{arm.name: arm.weight / 100 for arm in plan.arms(rollout, stage)} for stage in range(5)]
     assert [each["candidate"] for each in arms] == [0, 5, 10, 25, 50]

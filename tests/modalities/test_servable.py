@@ -140,6 +140,14 @@ def test_loading_needs_neither_tensorflow_nor_much_memory(real_artifact: Path, r
     assert peak_mib < 260
 
 
+def test_its_own_examples_as_files_give_the_answers_that_it_recorded(logmel: SoundModality, artifact: Path) -> None:
+    servable: Any = logmel.load_servable(artifact)
+    with np.load(artifact / "examples.npz") as recorded:
+        expected = recorded["probabilities"]
+    answers = servable.predict([servable.prepare(each) for each in servable.examples()])
+    assert np.abs(answers - expected).max() < 1e-4
+
+
 def test_an_artifact_of_another_kind_is_not_opened(logmel: SoundModality, artifact: Path, tmp_path: Path) -> None:
     copied = copy(artifact, tmp_path)
     change(copied, lambda description: description.update(modality="image"))

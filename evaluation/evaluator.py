@@ -1,6 +1,6 @@
 """The face of evaluation: measure a model on a test part, ask for metrics, draw figures. Also runs as a script.
 
-``python evaluation/evaluator.py --model ./model --test-data main@v3/test --metrics accuracy,precision,recall``
+``python evaluation/evaluator.py --model champion --test-data main@v3/test --metrics accuracy,precision,recall``
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ class ModelEvaluator:
     ``test_dataset``), or some of each.
 
     Args:
-        model_path: folder with a servable artifact.
+        model_path: folder with a servable artifact; or a registered model: its version (``3``), an alias
+            (``champion``) or a ``models:/`` URI.
         test_dataset: ``main@v3/test``, ``v1.0.0/test``, …; found by the plug-in of ``ecosight.datasets``.
         metrics: names for ``calculate``; None takes the configured ones.
         config: None reads ``config.yaml`` and the environment where something has to be looked up by name,
@@ -123,7 +124,8 @@ class ModelEvaluator:
         """Ask several models about the same samples, and compare them; see ``evaluation.comparing``.
 
         Args:
-            models: folders with servable artifacts, or loaded models. One alone is compared with the evaluator's own.
+            models: folders or registered models, as ``model_path``, or loaded ones. One alone is compared with the
+                evaluator's own.
             correction: of p-values for many tests: holm, bonferroni, bh or none.
         Raises: as ``evaluate``; InvalidInput: no model is given, or the correction is unknown.
         """
@@ -177,13 +179,21 @@ class Visualizer:
 def _open_model(config: Config | None, model_path: Path | str | None) -> Servable:
     if model_path is None:
         raise InvalidInput("no model was given to evaluate", hint="Give a servable, or model_path=FOLDER.")
-    folder = Path(model_path)
+    settings, folder = config or load_config(), Path(model_path)
     if not folder.is_dir():
-        raise NotFound(
-            f"there is no model folder {str(model_path)!r}",
-            hint="A model folder holds servable.json; `ecosight evaluate` also takes registered models.",
-        )
-    return open_modality(config or load_config()).load_servable(folder)
+        folder = _fetch_model(settings, str(model_path))
+    return open_modality(settings).load_servable(folder)
+
+
+def _fetch_model(config: Config, name: str) -> Path:
+    """The folder of a registered model; what looks like a path is not asked for in the registry."""
+    if name.startswith("models:/") or Path(name).name == name:
+        fetched: Path = load_plugin("ecosight.models", "registered")(config, name)
+        return fetched
+    raise NotFound(
+        f"there is no model folder {name!r}",
+        hint="A model folder holds servable.json; a registered model is named by version, alias or models:/ URI.",
+    )
 
 
 def _open_data(

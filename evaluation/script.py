@@ -46,7 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="evaluation/evaluator.py", description="Measure a model on a test part.")
-    parser.add_argument("--model", required=True, metavar="FOLDER", help="folder with a servable model")
+    parser.add_argument(
+        "--model", required=True, metavar="MODEL", help="a version, an alias, models:/NAME/VERSION, or a folder"
+    )
     parser.add_argument("--test-data", default="", metavar="VERSION/PART", help="such as main@v3/test [newest/test]")
     parser.add_argument("--metrics", metavar="A,B,…", help="metrics to print first [evaluation.metrics]")
     parser.add_argument("--output", metavar="FOLDER", help="write report.json and the figures there")

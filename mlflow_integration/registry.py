@@ -185,6 +185,15 @@ class ModelRegistry:
         except InvalidInput as error:
             raise NotFound(f"the model {name!r} has no alias {alias!r}") from error
 
+    def named(self, name: str) -> ModelRef | None:
+        """The version behind a number, a ``models:/`` URI, or else an alias; None where nobody carries that alias.
+
+        Raises: InvalidInput: a URI of another form. NotFound: no such version, or none behind the URI. Unavailable.
+        """
+        if name.startswith("models:/"):
+            return self.resolve(name)
+        return self.get(name) if name.isdecimal() else self.alias(name)
+
     # -- files --------------------------------------------------------------------------------------
 
     def fetch(self, model: ModelRef | str) -> Path:

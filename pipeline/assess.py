@@ -108,7 +108,7 @@ def assess(
 
 
 def find_model(bench: Workbench, model: str) -> tuple[Servable, str]:
-    """A loaded model and its name for people, from an alias, a version number or a folder."""
+    """A loaded model and its name for people, from an alias, a version number, a ``models:/`` URI or a folder."""
     folder, shown = _find_folder(bench, model)
     return _load(bench, folder), shown
 
@@ -121,11 +121,11 @@ def _find_folder(bench: Workbench, model: str) -> tuple[Path, str]:
     folder = Path(model)
     if folder.is_dir():
         return folder, str(folder)
-    ref = bench.registry.get(model) if model.isdigit() else bench.registry.alias(model)
+    ref = bench.registry.named(model)
     if ref is None:
         raise NoModel(
             f"no registered model carries the alias {model!r}",
-            hint="`ecosight train` trains and registers one; or name a version number or a folder.",
+            hint="`ecosight train` trains and registers one; or name a version number, a models:/ URI or a folder.",
         )
     return bench.registry.fetch(ref), str(ref)
 

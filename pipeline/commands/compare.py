@@ -27,7 +27,9 @@ def mount(app: typer.Typer) -> None:
 
 def compare(
     context: typer.Context,
-    models: Annotated[list[str], typer.Argument(help="Two or more: an alias, a version number, or a folder.")],
+    models: Annotated[
+        list[str], typer.Argument(help="Two or more: an alias, a version number, a models:/ URI, or a folder.")
+    ],
     data: Annotated[
         str, typer.Option(help="A dataset part such as main@v3/test, or a folder or CSV of labelled files.")
     ] = "",

@@ -17,7 +17,9 @@ def mount(app: typer.Typer) -> None:
 
 def errors(
     context: typer.Context,
-    model: Annotated[str, typer.Option(help="An alias, a version number, or a folder with a servable.")] = "champion",
+    model: Annotated[
+        str, typer.Option(help="An alias, a version number, a models:/ URI, or a folder with a servable.")
+    ] = "champion",
     data: Annotated[
         str, typer.Option(help="A dataset part such as main@v3/test, or a folder or CSV of labelled files.")
     ] = "",

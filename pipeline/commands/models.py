@@ -40,7 +40,9 @@ def train(
 
 def evaluate(
     context: typer.Context,
-    model: Annotated[str, typer.Option(help="An alias, a version number, or a folder with a servable.")] = "champion",
+    model: Annotated[
+        str, typer.Option(help="An alias, a version number, a models:/ URI, or a folder with a servable.")
+    ] = "champion",
     data: Annotated[
         str, typer.Option(help="A dataset part such as main@v3/test, or a folder or CSV of labelled files.")
     ] = "",

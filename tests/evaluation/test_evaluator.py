@@ -7,13 +7,16 @@ import sys
 from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from ecosight.artifact import seal_artifact
+from ecosight.config import Config
 from ecosight.errors import Cancelled, InvalidInput, NotEnoughData, NotFound, UnreadableMedia
 from ecosight.progress import NullProgress
+from evaluation import evaluator as face
 from evaluation.evaluator import ModelEvaluator, Visualizer
 from evaluation.report import read_report
 
@@ -185,6 +188,28 @@ def test_the_script_measures_a_folder_on_a_named_version(toy_plugin: dict[str, s
     told = json.loads(run(*evaluate[:3], "--test-data", "main@v1/train", "--metrics", "accuracy", "--json"))
     assert told["metrics"]["accuracy"]["value"] == 0.5
     assert told["report"]["n"] == 14
+
+
+def test_registered_models_are_compared_by_their_names(
+    make_servable: Make, put: Make, blobs: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = [put("fox", {"fox": 0.9, "owl": 0.1}, f"g{n}") for n in range(8)]
+    asked: list[str] = []
+
+    def fetch(_: Config, name: str) -> Path:
+        asked.append(name)
+        return tmp_path
+
+    monkeypatch.setattr(
+        face, "load_plugin", lambda family, name: {("ecosight.models", "registered"): fetch}[family, name]
+    )
+    monkeypatch.setattr(
+        face, "open_modality", lambda _: SimpleNamespace(load_servable=lambda _: make_servable(["fox", "owl"]))
+    )
+    made = ModelEvaluator(model_path="champion", entries=entries, blobs=blobs, bootstrap_samples=100)
+    assert made.evaluate().accuracy.value == 1.0
+    assert made.compare_models(["1", "models:/m/2"]).n == 8
+    assert asked == ["champion", "1", "models:/m/2"]
 
 
 def test_the_script_fails_with_a_sentence_and_a_hint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 
 from ecosight.artifact import open_artifact
+from ecosight.config import Config
 from ecosight.errors import IntegrityError, InvalidInput, NotFound
 from ecosight.values import DatasetRef, ModelRef
 from mlflow_integration.connection import Connection
+from mlflow_integration.opening import fetch_model
 from mlflow_integration.tracker import MLflowTracker, ModelRegistry
 
 
@@ -61,6 +63,20 @@ def test_one_version_for_each_run_and_digest(
     assert first.digest == third.digest == open_artifact(servable)["digest"] != second.digest
     assert [version.ref for version in registry.versions()] == [third, second, first]
     assert registry.get(2) == second
+
+
+def test_a_model_is_fetched_by_any_of_its_names(
+    registry: ModelRegistry, store: str, servable: Path, tmp_path: Path
+) -> None:
+    ref = registry.register(servable, run_id=finished_run(store))
+    registry.set_alias("champion", ref)
+    told = {"tracking_uri": store, "model_name": "sound.model"}
+    config = Config(mlflow=told, project={"root": tmp_path / "project"})  # type: ignore[arg-type]
+    for name in ("1", "champion", "models:/sound.model/1", "models:/sound.model@champion"):
+        assert open_artifact(fetch_model(config, name))["digest"] == ref.digest
+    for name in ("2", "nobody", "model_v2.pt", "models:/sound.model/2"):
+        with pytest.raises(NotFound):
+            fetch_model(config, name)
 
 
 def test_a_version_carries_its_facts_and_a_description_for_people(

@@ -121,6 +121,9 @@ class ABTestManager:
 
     Args:
         control_model: must be the champion: a test compares with what answers now.
+        traffic_split: share of the treatment; None: as configured.
+        duration_hours: after so long a person is asked; None: as configured.
+        success_metric: what the compared share of right answers is called in the result; None: as configured.
         config: None: ``config.yaml`` of the working folder.
     """
 
@@ -129,22 +132,23 @@ class ABTestManager:
         test_name: str,
         control_model: str,
         treatment_model: str,
-        traffic_split: float = 0.1,
-        duration_hours: float = 24.0,
-        success_metric: str = "accuracy",
+        traffic_split: float | None = None,
+        duration_hours: float | None = None,
+        success_metric: str | None = None,
         *,
         config: Config | None = None,
     ) -> None:
+        self._config = config if config is not None else load_config()
+        told = self._config.ab_testing
         self.test = ABTest(
             test_name=test_name,
             control_model=control_model,
             treatment_model=treatment_model,
-            traffic_split=traffic_split,
-            duration_hours=duration_hours,
-            success_metric=success_metric,
+            traffic_split=told.traffic_split if traffic_split is None else traffic_split,
+            duration_hours=told.duration_hours if duration_hours is None else duration_hours,
+            success_metric=told.success_metric if success_metric is None else success_metric,
         )
-        self.splitter = TrafficSplitter(traffic_split, salt=test_name)
-        self._config = config if config is not None else load_config()
+        self.splitter = TrafficSplitter(self.test.traffic_split, salt=test_name)
         self._rollout_id: str | None = None
 
     def start(self) -> Rollout:
@@ -220,21 +224,34 @@ class ABTestManager:
 
 
 def main() -> int:
-    """``python ab_testing/framework.py --treatment 2 --split 0.1``."""
+    """``python ab_testing/framework.py --control champion --treatment 2 --traffic-split 0.1 --duration 24``."""
     import argparse
     import json
 
-    parser = argparse.ArgumentParser(description="Start an A/B test, or look at the one that runs.")
-    parser.add_argument("--name", default="test")
-    parser.add_argument("--control", default=CHAMPION)
-    parser.add_argument("--treatment", help="a version or an alias; without it, the status is shown")
-    parser.add_argument("--split", type=float, default=0.1)
-    parser.add_argument("--hours", type=float, default=24.0)
-    parser.add_argument("--metric", default="accuracy")
+    parser = argparse.ArgumentParser(
+        prog="ab_testing/framework.py", description="Start an A/B test, or look at the one that runs. Prints JSON."
+    )
+    parser.add_argument("--name", default="test", help="what the test is called")
+    parser.add_argument("--control", default=CHAMPION, metavar="MODEL", help="has to be what answers now [champion]")
+    parser.add_argument("--treatment", metavar="MODEL", help="a version or an alias; without it, the status is shown")
+    parser.add_argument(
+        "--traffic-split", "--split", type=float, metavar="SHARE", help="of the treatment [ab_testing.traffic_split]"
+    )
+    parser.add_argument(
+        "--duration", "--hours", type=float, metavar="HOURS", help="then a person is asked [ab_testing.duration_hours]"
+    )
+    parser.add_argument("--metric", metavar="NAME", help="what the result is called [ab_testing.success_metric]")
+    parser.add_argument("--config", metavar="FILE", help="configuration file [config.yaml]")
     given = parser.parse_args()
     try:
         manager = ABTestManager(
-            given.name, given.control, given.treatment or "", given.split, given.hours, given.metric
+            given.name,
+            given.control,
+            given.treatment or "",
+            given.traffic_split,
+            given.duration,
+            given.metric,
+            config=load_config(given.config),
         )
         if given.treatment:
             manager.start()

@@ -58,7 +58,7 @@ def config_reference() -> str:
     return "\n".join(lines) + "\n"
 
 
-UNREAD = frozenset({"image", "data_collection", "annotation", "tuning", "monitoring"})
+UNREAD = frozenset({"data_collection", "annotation", "tuning", "monitoring"})
 """Sections whose rooms are not built."""
 
 

@@ -39,13 +39,13 @@ class SecuritySection(Section):
 
 class ABTestingSection(Section):
     traffic_split: float = Field(0.1, ge=0, le=1)
-    """Share of traffic that a candidate gets."""
+    """Share of the traffic that a candidate gets under `fixed` and `thompson`, and in an `ABTestManager`."""
     duration_hours: float = Field(24, gt=0)
-    """Planned length of a test."""
+    """A rollout that has not ended after so long pauses, for a person to look."""
     success_metric: str = "accuracy"
-    """The metric that decides."""
+    """What an `ABTestManager` calls its result; right answers are compared, whatever it is called."""
     min_samples: int = Field(1000, ge=1)
-    """Samples before a decision."""
+    """Keys that a candidate meets before it is promoted; each step waits for its part of them."""
     strategy: Literal["canary", "blue-green", "shadow", "fixed", "thompson"] = "canary"
     """How a candidate is let in, where `rollout start` does not say."""
     steps: list[int] = Field([5, 10, 25, 50, 100], min_length=1)

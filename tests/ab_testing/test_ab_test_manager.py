@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from rollout_kit import NEW, OLD
 from rollout_world import RolloutWorld
 
-from ab_testing.framework import ABTestManager
+from ab_testing.framework import ABTestManager, main
 from ecosight.config import Config
 from ecosight.errors import Conflict
 from ecosight.values import ModelRef
@@ -79,6 +80,25 @@ def test_a_user_without_a_name_may_start_one(
     assert manager.start().actor == "A/B test"
     manager.promote()
     assert manager.rollback().state == "rolling_back"
+
+
+def test_what_is_not_told_is_as_configured() -> None:
+    config = Config(ab_testing={"traffic_split": 0.3, "duration_hours": 6, "success_metric": "recall"})  # type: ignore[arg-type]
+    made = ABTestManager("test", "champion", "2", config=config)
+    assert made.test.policy() == {"steps": [30.0], "max_duration_s": 6 * 3600.0}
+    assert (made.splitter.traffic_split, made.test.success_metric) == (0.3, "recall")
+    assert ABTestManager("test", "champion", "2", 0.1, config=config).test.traffic_split == 0.1
+
+
+def test_the_script_takes_the_options_that_were_promised(
+    site: RolloutWorld, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(ABTestManager, "_service", site.service)
+    promised = "framework.py --control champion --treatment 2 --traffic-split 0.2 --duration 12"
+    monkeypatch.setattr(sys, "argv", promised.split())
+    assert main() == 0
+    assert json.loads(capsys.readouterr().out)["state"] == "preparing"
+    assert (site.rollout.policy["steps"], site.rollout.policy["max_duration_s"]) == ([20.0], 12 * 3600.0)
 
 
 def test_the_script_says_what_is_wrong_in_a_sentence(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from typing import Any, Literal, Self, cast
 
@@ -101,11 +101,9 @@ class Policy:
     def from_config(cls, config: Config, **differences: Any) -> Self:
         """The configuration's rules, with differences by name. Raises: InvalidInput: unknown or impossible ones."""
         ab, rollback = config.ab_testing, config.rollback
-        steps = tuple(float(step) for step in ab.steps)
         base: dict[str, Any] = {
             "strategy": ab.strategy,
-            "steps": steps,
-            "min_units": math.ceil(ab.min_samples / len(steps)),
+            "steps": tuple(float(step) for step in ab.steps),
             "min_step_s": ab.min_step_seconds,
             "max_duration_s": ab.duration_hours * 3600,
             "auto_rollback": rollback.auto_rollback,
@@ -114,7 +112,11 @@ class Policy:
         }
         if differences.get("strategy", ab.strategy) in ("fixed", "thompson") and "steps" not in differences:
             base["steps"] = (100 * ab.traffic_split,)
-        return cls.from_dict(base | differences)
+        settled = cls.from_dict(base | differences)
+        if "min_units" in differences:
+            return settled
+        stages = 1 if settled.strategy in ("blue-green", "shadow") else len(settled.steps)
+        return replace(settled, min_units=math.ceil(ab.min_samples / stages))
 
     @classmethod
     def from_dict(cls, told: Mapping[str, Any]) -> Self:

@@ -60,7 +60,7 @@ def test_the_rollout_of_another_model_is_left_alone(site: RolloutWorld, manager:
 def test_what_was_found_is_told_after_a_person_decided(site: RolloutWorld, manager: ABTestManager) -> None:
     site.behaviour[OLD.digest].wrong, site.label_rate = 0.5, 1.0
     manager.start()
-    site.seconds(60, 20, until=lambda: bool(manager.get_status()["treatment_better"]))
+    site.seconds(60, 60, until=lambda: bool(manager.get_status()["treatment_better"]))
     found = manager.get_status()["result"]
     site.service.pause(actor="ann")
     assert manager.get_status()["result"] == found

@@ -199,6 +199,24 @@ def test_a_policy_that_cannot_be_followed_says_why(policy: dict[str, Any], said:
         Policy.from_dict(policy)
 
 
+@pytest.mark.parametrize(
+    ("differences", "each"),
+    [
+        ({}, 200),
+        ({"steps": [10, 50]}, 500),
+        ({"strategy": "fixed"}, 1000),
+        ({"strategy": "fixed", "steps": [30]}, 1000),
+        ({"strategy": "blue-green"}, 1000),
+        ({"strategy": "shadow"}, 1000),
+        ({"strategy": "fixed", "min_units": 7}, 7),
+    ],
+)
+def test_the_configured_samples_are_met_over_the_stages_that_the_rollout_has(
+    differences: dict[str, Any], each: int
+) -> None:
+    assert Policy.from_config(Config(), **differences).min_units == each
+
+
 def test_a_policy_comes_from_the_configuration_and_survives_json() -> None:
     policy = Policy.from_config(Config(), min_units=7)
     assert policy.steps == (5, 10, 25, 50, 100)

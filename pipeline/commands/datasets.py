@@ -95,14 +95,16 @@ def add(
     found = sources.read_source(source, bench.intake, **asked, **folds) if source else None
     result: dict[str, Any] = {"dry_run": dry_run, "rows": sum(map(len, changes))}
     lines: list[str] = []
+    stage = Stage(bench.datasets)
     if dry_run:
+        for each in changes if found is None else ():  # of what a source brings, nothing is known yet
+            check_known(each, stage=stage, samples=bench.samples, branch=branch)
         result["files"] = len(found.found) if found else 0
         result |= sources.look(found) if found else {}
         lines.append(f"would stage {result['files']} files and {result['rows']} corrections or removals")
         lines += sources.look_lines(found) if found else []
         print_result(result, as_json=as_json, text=lines)
         return
-    stage = Stage(bench.datasets)
     if source is not None and found is not None:
         report = stage_found(
             found.found,

@@ -37,6 +37,12 @@ def corrections(project: Project, name: str, labels: dict[str, str]) -> str:
     return name
 
 
+def test_a_correction_that_would_be_refused_is_refused_by_a_dry_run_too(project: Project) -> None:
+    for more in ((), ("--dry-run",)):
+        told = dataset(project, "add", "--labels", corrections(project, "a.csv", {"0" * 64: "hum"}), *more, expect=4)
+        assert told["error"]["message"] == "1 samples are not in the dataset: 000000000000"
+
+
 def test_a_folder_becomes_versions_that_branch_merge_and_travel(project: Project) -> None:
     commit = ("commit", *UNSEARCHED, "-m")
     assert dataset(project, "create", "v1.0.0", "--splits", "70/20/10")["splits"]["train"] == 0.7

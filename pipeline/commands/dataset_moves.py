@@ -29,7 +29,7 @@ def checkout(
     context: typer.Context,
     version: Version = "",
     folder: Annotated[Path | None, typer.Argument(help="Where to; default: dataset.versions_path/NAME.")] = None,
-    copy: Annotated[bool, typer.Option("--copy", help="also where links could be made.")] = False,
+    copy: Annotated[bool, typer.Option("--copy", help="Write files that may be edited, where links would do.")] = False,
     verify: Annotated[bool, typer.Option(help="Compare every file with its digest.")] = True,
     force: Annotated[bool, typer.Option("--force", help="Also replace files that someone else wrote.")] = False,
     dry_run: DryRun = False,

@@ -2,42 +2,50 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from dataset.labels import check_label
+from dataset.readers.tables import table_rows
 from ecosight.errors import InvalidInput, NotFound
 from ecosight.state.predictions import PredictionLog
 from ecosight.values import Outcome
 
 __all__ = ["join_truths", "read_truths"]
 
+_SHOWN = 10
+
 
 def read_truths(prediction_id: str, true_label: str) -> list[tuple[str, str]]:
     """One (prediction id, label), or those of a CSV file with the columns prediction_id and true_label.
 
-    Raises: InvalidInput: no label and no such file, or rows without one; every bad row is named.
+    Raises: InvalidInput: no label and no such file, no table, or rows without an id or a label; bad rows are named.
     """
     if true_label:
-        return [(prediction_id, true_label)]
+        return [(prediction_id, check_label(true_label))]
     path = Path(prediction_id)
     if not path.is_file():
         raise InvalidInput(
             f"{prediction_id!r} is neither a CSV file nor followed by a label",
             hint="ecosight label PREDICTION_ID LABEL, or ecosight label truths.csv",
         )
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = list(csv.DictReader(file))
-    bad = [str(n) for n, row in enumerate(rows, 2) if not (row.get("prediction_id") and row.get("true_label"))]
-    if bad or not rows:
+    truths, faults = [], []
+    for line, row in table_rows(path, ("prediction_id", "true_label")):
+        try:
+            if not row["prediction_id"]:
+                raise InvalidInput("the prediction_id is empty")
+            truths.append((row["prediction_id"], check_label(row["true_label"])))
+        except InvalidInput as error:
+            faults.append(f"line {line}: {error.message}")
+    if faults or not truths:
+        more = f"; and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
         raise InvalidInput(
-            f"{path.name} lacks prediction_id or true_label in "
-            + (f"line {', '.join(bad[:10])}" if bad else "all of it"),
-            hint="The first line names the columns: prediction_id,true_label.",
+            f"{path.name}: {'; '.join(faults[:_SHOWN]) or 'there is no row below the names of the columns'}{more}",
+            hint="Each row is a prediction_id and a true_label; nothing was joined.",
         )
-    return [(row["prediction_id"].strip(), row["true_label"].strip()) for row in rows]
+    return truths
 
 
 def join_truths(

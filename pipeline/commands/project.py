@@ -25,13 +25,18 @@ def init(
     as_json: JsonOutput = False,
 ) -> None:
     """Write a config.yaml in which every key is explained."""
-    from ecosight.errors import Conflict
+    from ecosight.errors import Conflict, InvalidInput
     from pipeline.settings_file import config_template
 
     if path.exists() and not force:
         raise Conflict(f"{path} exists already", hint="Choose another name, or --force to replace it.")
+    if not path.parent.is_dir():
+        raise InvalidInput(f"there is no folder {str(path.parent)!r}", hint="Make it first, or choose another place.")
     if not dry_run:
-        path.write_text(config_template(), "utf-8")
+        try:
+            path.write_text(config_template(), "utf-8")
+        except OSError as error:
+            raise InvalidInput(f"{path} cannot be written: {error.strerror or error}") from error
     done = "would write" if dry_run else "wrote"
     print_result({"path": str(path), "written": not dry_run}, as_json=as_json, text=f"{done} {path}")
 

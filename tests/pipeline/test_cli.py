@@ -118,3 +118,10 @@ def test_a_shell_variable_that_is_not_set_does_not_take_in_the_current_folder(tm
     done = ecosight("ingest", "", cwd=tmp_path)
     assert done.returncode == 2
     assert "it is empty: name a folder or a file" in done.stderr
+
+
+def test_init_says_that_there_is_no_such_folder(tmp_path: Path) -> None:
+    for more in ((), ("--dry-run",)):
+        told = ecosight("init", "nowhere/config.yaml", *more, cwd=tmp_path)
+        assert told.returncode == 3
+        assert told.stderr.splitlines()[0] == "error: there is no folder 'nowhere'"

@@ -258,8 +258,9 @@ def test_slower_answers_are_found_within(slower: float, seconds: int, within_s: 
 
     Not as soon as in the table of the design (300, 30 and 6 s), which compares the tenth with all the rest and gives
     all of the error rate to latency. Most keys stay in the server's own process, where an answer takes another time;
-    a control with more keys than the candidate is not a fair one along a ramp (``split_arms``), so it has 5 answers a second instead
-    of 45; and latency has .22 of the error rate. See tests/ab_testing/stats for the analyzer on the design's case.
+    a control with more keys than the candidate is not a fair one along a ramp (``split_arms``), so it has 5 answers a
+    second instead of 45; and latency has .22 of the error rate. See tests/ab_testing/stats for the analyzer on the
+    design's case.
     """
     canary = Canary(f"slower {slower}", runs, seconds, slower=slower)
     found = canary.found_slow()

@@ -34,7 +34,8 @@ class CandidateEvidence:
         latency, control_latency: of all answers, for display.
         met_keys, bad_keys: keys that it met at any share, also where nobody could be compared with it, and those of
             them that met a failure or a wrong answer; None: recorded before they were counted.
-        stage_keys, stage_failed_keys: keys that it met, and that it failed, since the weights last changed.
+        stage_keys, stage_failed_keys: keys that it met, and that it failed, since the weights last changed; of a
+            shadow: by copies.
         alone_keys, alone_failed_keys: the same, of all stages in which nobody answered beside it.
         requests, control_requests: for display.
         recent_requests, recent_faults: of the last minute, per request: for the hard trips.

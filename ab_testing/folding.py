@@ -166,8 +166,10 @@ class EvidenceFold:
         arm.recent.append((exposure.at, bool(exposure.fault)))
         if self._seen_at is None or exposure.at > self._seen_at:
             self._seen_at = exposure.at
+        arm.stage_keys.setdefault(exposure.stage, set()).add(exposure.key)
         if exposure.fault:
             arm.non_finite += exposure.fault == "non_finite"
+            arm.stage_failed.setdefault(exposure.stage, set()).add(exposure.key)
             return
         arm.latency[bucket_of(exposure.latency_ms)] += 1
         arm.last_at = max(arm.last_at or exposure.at, exposure.at)

@@ -211,13 +211,31 @@ def _check(check: Told) -> tuple[str, ...]:
 def _evidence_lines(evidence: Told | None) -> list[str]:
     if not evidence:
         return []
-    rows = [("against the control", "candidate bad / keys", "control bad / keys", "candidate", "control")]
+    rows: list[tuple[str, ...]] = []
+    copies: list[str] = []
     for candidate in evidence.get("candidates", ()):
+        if any((candidate.get("pairs") or {}).values()):
+            copies.append(_copies_line(candidate))
+            continue
         for metric in ("errors", "slow", "sluggish", "wrong"):
             rows.append((f"{candidate['arm']} {metric}", *_rates(candidate.get(metric) or {})))
+    if rows:
+        rows.insert(0, ("against the control", "candidate bad / keys", "control bad / keys", "candidate", "control"))
     slow, sluggish = (_limit(evidence.get(name)) for name in ("threshold_ms", "sluggish_ms"))
-    heading = f"evidence of stage {evidence['stage']} (slow is above {slow}, sluggish above {sluggish})"
-    return ["", heading, *table(rows)]
+    limits = f" (slow is above {slow}, sluggish above {sluggish})" if rows else ""
+    return ["", f"evidence of stage {evidence['stage']}{limits}", *copies, *(table(rows) if rows else ())]
+
+
+def _copies_line(candidate: Told) -> str:
+    """What became of the requests that a shadow answered as well."""
+    pairs = candidate["pairs"]
+    answered = sum(pairs.values())
+    return (
+        f"  copies to {candidate['arm']}: {answered:,} answered, {candidate['requests'] - answered:,} failed; "
+        f"{answered - pairs['agreed']:,} differ from the champion's: it is right in {pairs['candidate_right']:,}, "
+        f"the champion in {pairs['control_right']:,}, neither in {pairs['neither_right']:,}, "
+        f"{pairs['pending']:,} wait for their label"
+    )
 
 
 def _limit(threshold_ms: float | None) -> str:

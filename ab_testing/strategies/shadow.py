@@ -11,6 +11,7 @@ from ab_testing.stats import StatisticalAnalyzer
 from ab_testing.stats.result import Verdict as Said
 from ab_testing.strategies.base import split_arms
 from ab_testing.strategies.deciding import last_word
+from ab_testing.strategies.gates import errors_gate
 from ab_testing.verdicts import Gate, Verdict
 from ecosight.rollouts import BUCKETS, CHAMPION, Arm, Rollout
 
@@ -34,14 +35,14 @@ class Shadow:
         if (said := last_word(rollout, policy, evidence, health)) is not None:
             return said
         analyzer = StatisticalAnalyzer(alpha=policy.alpha_promote)
-        gates, worse = [], []
+        agreement, worse = [], []
         for candidate in evidence.candidates:
             result = analyzer.shadow(candidate.pairs)
             not_worse = analyzer.non_inferiority(candidate.pairs, margin=policy.accuracy_margin)
             passed = not_worse.verdict is Said.PASSED
             wanted = "" if passed else (not_worse.missing or result.missing)
             figures = {**result.as_dict(), "pairs": candidate.pairs.pairs, "disagreed": candidate.pairs.disagreed}
-            gates.append(
+            agreement.append(
                 Gate(
                     name=f"agreement of {candidate.arm}",
                     passed=passed,
@@ -52,11 +53,15 @@ class Shadow:
             )
             if result.verdict is Said.BREACH:
                 worse.append(candidate.arm)
+        errors = [errors_gate(policy, candidate) for candidate in evidence.candidates]
+        gates = [*agreement, *errors]
         if worse:
             return Verdict(action="pause", reason=f"{', '.join(worse)} is worse", gates=tuple(gates), health=health)
         if gates and all(gate.passed for gate in gates):
             why = "it is shown not to be worse; a person decides what becomes of it"
             return Verdict(action="pause", reason=why, gates=tuple(gates), health=health)
         missing = tuple(gate.missing for gate in gates if gate.missing)
-        why = "cannot say yet; waiting for labels of answers that differ"
+        waits = ["labels of answers that differ"] if any(not gate.passed for gate in agreement) else []
+        waits += ["fewer failures"] if any(not gate.passed for gate in errors) else []
+        why = f"cannot say yet; waiting for {' and '.join(waits)}"
         return Verdict(action="hold", reason=why, missing=missing, gates=tuple(gates), health=health)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from rollout_kit import NEW, OLD
 from rollout_world import RolloutWorld
 
 from ecosight.rollouts import BUCKETS
+from pipeline.rollouts_told import overview_lines
 
 QUICK = {"min_units": 30, "min_step_s": 0, "reference_requests": 20}
 
@@ -97,7 +99,8 @@ def test_a_shadow_meets_no_client_and_tells_how_many_labels_it_needs(site: Rollo
     site.seconds(65, 20)  # what only holds on is recorded once a minute
     assert set(site.answered) <= {"champion"}
     verdict = site.records.overview()["verdict"]
-    (gate,) = verdict["gates"]
+    gate, errors = verdict["gates"]
+    assert errors["passed"]
     assert gate["figures"]["pairs"] > 500
     assert 0 < gate["figures"]["disagreed"] < 0.3 * gate["figures"]["pairs"]
     assert "label" in cannot_say(site)
@@ -120,6 +123,19 @@ def test_a_shadow_that_is_worse_is_told_and_the_longest_time_holds_for_it_too(si
     start(site, "shadow", max_duration_s=10)
     site.seconds(20, 50, until=site.is_in("paused"))
     assert "longer than the policy allows" in site.rollout.outcome
+
+
+def test_a_shadow_that_fails_requests_is_not_said_to_be_as_good_and_its_failures_are_told(site: RolloutWorld) -> None:
+    site.label_rate, site.behaviour[NEW.digest].fails = 1.0, 0.2
+    start(site, "shadow")
+    site.seconds(65, 20)  # what only holds on is recorded once a minute
+    assert site.rollout.state == "running"
+    assert "fewer failures" in site.records.overview()["verdict"]["reason"]
+    assert "it failed" in cannot_say(site)
+    page = "\n".join(overview_lines(site.records.overview()))
+    assert re.search(r"copies to candidate: [\d,]+ answered, .* failed", page), page
+    assert "candidate errors" not in page
+    assert site.replays()
 
 
 def test_thompson_sampling_waits_for_labels_then_gives_more_to_the_better_arm(site: RolloutWorld) -> None:

@@ -200,8 +200,10 @@ class RolloutWorld:
             self._expose(routing, arm, key, name, label=label, fault="error" if failed else "")
             self.answered[CHAMPION if failed else arm.name] += 1
             for shadow in shadows:
-                said = self._label(shadow, truth)
-                self._expose(routing, shadow, key, name, label=said, champion_label=label, counted=False)
+                said, fails = self._label(shadow, truth), self.behaviour[shadow.model.digest].fails
+                fault = "error" if fails and self._draw(fails) else ""
+                told = {"label": label if fault else said, "champion_label": label, "fault": fault}
+                self._expose(routing, shadow, key, name, counted=False, **told)
             if self._draw(self.label_rate):
                 truths[name] = truth
                 self._predict(name, arm, key, label)

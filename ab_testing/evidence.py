@@ -37,6 +37,8 @@ class CandidateEvidence:
         stage_keys, stage_failed_keys: keys that it met, and that it failed, since the weights last changed; of a
             shadow: by copies.
         alone_keys, alone_failed_keys: the same, of all stages in which nobody answered beside it.
+        stage_units: units of both arms since the weights last changed, by what is compared: how fast evidence comes at
+            present; none where nobody answers beside it. None: recorded before they were counted.
         requests, control_requests: for display.
         recent_requests, recent_faults: of the last minute, per request: for the hard trips.
         crashes_s_ago: how long ago its processes died.
@@ -59,6 +61,7 @@ class CandidateEvidence:
     bad_keys: int | None = None
     stage_keys: int = 0
     stage_failed_keys: int = 0
+    stage_units: Mapping[str, int] | None = None
     alone_keys: int = 0
     alone_failed_keys: int = 0
     requests: int = 0

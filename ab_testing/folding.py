@@ -226,6 +226,11 @@ class EvidenceFold:
             bad_keys=len(arm.failed.keys() | arm.wrong.keys()),
             stage_keys=len(arm.stage_keys.get(self.rollout.stage, ())),
             stage_failed_keys=len(arm.stage_failed.get(self.rollout.stage, ())),
+            stage_units={
+                "errors": self._units_now(name, both, "met"),
+                "slow": self._units_now(name, (CONTROL,), "answered"),
+                "wrong": self._units_now(name, both, "labelled"),
+            },
             alone_keys=sum(len(arm.stage_keys.get(stage, ())) for stage in alone),
             alone_failed_keys=sum(len(arm.stage_failed.get(stage, ())) for stage in alone),
             requests=arm.requests,
@@ -254,6 +259,14 @@ class EvidenceFold:
                 control=(sum(theirs[each, stage] for each in control), sum(bads[each, stage] for each in control)),
             )
         return total
+
+    def _units_now(self, name: str, control: tuple[str, ...], units: str) -> int:
+        stage = self.rollout.stage
+        weights = self._weights.get(stage, {})
+        if not weights.get(name, 0) or not any(weights.get(each, 0) for each in control):
+            return 0
+        ours, theirs = self._by_stage(units, (name,)), self._by_stage(units, control)
+        return ours[name, stage] + sum(theirs[each, stage] for each in control)
 
     def _by_stage(self, what: str, arms: tuple[str, ...]) -> Counter[tuple[str, int]]:
         """Keys by arm and stage, each where it first was in any of these arms; counted once in a snapshot."""

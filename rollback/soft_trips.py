@@ -79,7 +79,7 @@ def _errors(candidate: CandidateEvidence, evidence: Evidence, policy: Policy, al
         alpha=alpha,
         min_ratio=policy.rate_ratio,
         min_bad=policy.min_bad,
-        units_per_s=_pace(candidate.errors, evidence),
+        units_per_s=_pace(candidate, "errors", evidence),
     )
     return _finding(candidate.arm, "errors", result, "failed", policy.rate_ratio, believed)
 
@@ -99,7 +99,7 @@ def _latency(
         alpha=alpha,
         min_ratio=policy.latency_ratio,
         min_bad=policy.min_bad,
-        units_per_s=_pace(candidate.slow, evidence),
+        units_per_s=_pace(candidate, "slow", evidence),
     )
     return _finding(candidate.arm, "latency", result, "slow", policy.latency_ratio, believed)
 
@@ -117,7 +117,7 @@ def _accuracy(
         min_ratio=policy.rate_ratio,
         min_bad=policy.min_bad,
         worst_ratio=WORST_WRONG,
-        units_per_s=_pace(candidate.wrong, evidence),
+        units_per_s=_pace(candidate, "wrong", evidence),
     )
     return _finding(candidate.arm, "accuracy", result, "wrong", policy.rate_ratio, believed)
 
@@ -139,11 +139,16 @@ def _finding(arm: str, metric: str, result: TestResult, what: str, least: float,
     return tripped(arm, metric, "soft", rule=rule, observed=observed, figures=figures)
 
 
-def _pace(counts: ArmCounts, evidence: Evidence) -> float | None:
+def _pace(candidate: CandidateEvidence, metric: str, evidence: Evidence) -> float | None:
     """Units of both arms a second at present."""
-    if not counts.stages or evidence.stage_age_s <= 0:
+    if evidence.stage_age_s <= 0:
         return None
-    last = counts.stages[-1]
+    if candidate.stage_units is not None:
+        return candidate.stage_units[metric] / evidence.stage_age_s or None
+    counts: ArmCounts = getattr(candidate, metric)
+    if not counts.stages:
+        return None
+    last = counts.stages[-1]  # by share, which is by time as long as shares rise and differ
     return (last.control_units + last.candidate_units) / evidence.stage_age_s or None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -176,6 +177,28 @@ def test_a_truth_that_is_corrected_later_counts_as_for_a_leader_that_never_knew_
 
 def test_overrides_are_no_evidence() -> None:
     assert candidate([an_exposure(1, counted=False)]).errors.candidate_units == 0
+
+
+@pytest.mark.parametrize("stage", [1, 2, 3])
+def test_how_long_it_takes_is_told_from_what_comes_at_this_stage(stage: int) -> None:
+    """Latency has the same share at every stage, and at the last one nobody beside the candidate to compare with."""
+    told = [
+        an_exposure(number, arm, stage=at, epoch=at + 1)
+        for at in range(1, stage + 1)
+        for number, arm in enumerate([CANDIDATE, CONTROL] * 60, 1_000 * at)
+        if at < 3 or arm == CANDIDATE
+    ]
+    fold = EvidenceFold(a_rollout(stage=stage, threshold_ms=50.0))
+    fold.set_routings([*ROUTINGS, a_routing(3, champion=0, candidate=10_000, control=0)])
+    fold.add(told)
+    found = fold.snapshot(BEGAN + timedelta(seconds=60), [], epoch=stage + 1)
+    missing = {check.name: check.missing for check in check_health(fold.rollout, found).checks}["latency"]
+    compared = 120 if stage < 3 else 0
+    assert found.candidates[0].stage_units == {"errors": compared, "slow": compared, "wrong": 0}
+    units = re.search(r"about ([\d,]+) more", missing)
+    assert units, missing
+    hours = int(units[1].replace(",", "")) / 2 / 3600
+    assert (f"({hours:.1f} h at the present rate)" in missing) is (stage < 3), missing
 
 
 def test_only_disagreements_of_a_shadow_need_a_label() -> None:

@@ -56,7 +56,7 @@ class Endings:
         self._steering.move(
             routing, plan.after_promotion(rollout), Unchanged(fence, rollout), why=f"{model} is promoted"
         )
-        self._point_aliases(model, f"rollout {rollout.id}: {rollout.outcome or 'promoted by hand'}")
+        self._point_aliases(rollout, model, f"rollout {rollout.id}: {rollout.outcome or 'promoted by hand'}")
         outcome = rollout.outcome or f"{model} was promoted"
         try:
             self._steering.save(rollout, fence, state="promoted", finished_at=self._clock.now(), outcome=outcome)
@@ -76,7 +76,7 @@ class Endings:
             self._steering.move(self._steering.current(), plan.after_abort(rollout), Unchanged(fence, rollout), why=why)
         away: EcosightError | None = None
         try:
-            self._point_aliases(rollout.champion, f"rollout {rollout.id} was taken back: {rollout.outcome}")
+            self._point_aliases(rollout, rollout.champion, f"rollout {rollout.id} was taken back: {rollout.outcome}")
         except EcosightError as error:
             away = error
         over = self._roll_back(rollout)
@@ -85,7 +85,9 @@ class Endings:
         if over:
             self._steering.save(rollout, fence, state="rolled_back", finished_at=self._clock.now())
 
-    def _point_aliases(self, champion: ModelRef, why: str) -> None:
+    def _point_aliases(self, rollout: Rollout, champion: ModelRef, why: str) -> None:
+        """The champion, and no challenger any more, but for one that came meanwhile: it waits for its own rollout."""
         if self._registry.alias("champion") != champion:
             self._registry.set_alias("champion", champion, by=ACTOR, why=why)
-        self._registry.remove_alias("challenger")
+        if self._registry.alias("challenger") in rollout.candidates.values():
+            self._registry.remove_alias("challenger")

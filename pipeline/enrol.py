@@ -29,6 +29,7 @@ def enrol(bench: Workbench, folder: Path, *, reason: str, dry_run: bool, progres
         NotFound: there is no dataset version to measure it on. Conflict: another champion came in meanwhile.
     """
     from training.judging import LabelledPart, judge, measure
+    from training.publishing import waits_for
 
     description = open_artifact(folder)
     servable = bench.modality.load_servable(folder)
@@ -40,13 +41,15 @@ def enrol(bench: Workbench, folder: Path, *, reason: str, dry_run: bool, progres
     least = bench.config.retraining.min_accuracy
     judged = judge(bench.retraining, folder, measured, champion, test, progress, min_accuracy=least)
     decision = judged.decision
-    verdict = "promoted" if decision.promote else "rejected"
-    ref = None if dry_run else _register(bench, folder, description, report, judged, champion, reason)
+    active = bench.rollouts.active()
+    waits = waits_for(decision, active.id if active is not None else "")
+    verdict = "promoted" if decision.promote and not waits else "rejected"
+    ref = None if dry_run else _register(bench, folder, description, report, judged, champion, reason, verdict)
     told = "would be " if dry_run else f"is registered as {ref}: "
     return {
         "sentence": f"{folder} {told}{verdict}",
         "verdict": verdict,
-        "reasons": list(decision.reasons),
+        "reasons": [*waits, *decision.reasons],
         "accuracy": report.accuracy.value,
         "model_version": None if ref is None else ref.version,
     }
@@ -60,11 +63,11 @@ def _register(
     judged: Judgement,
     champion: ModelRef | None,
     reason: str,
+    verdict: str,
 ) -> ModelRef:
     from training.publishing import log_verdict, metrics_of_test
 
     tracker, registry, decision = bench.tracker, bench.registry, judged.decision
-    verdict = "promoted" if decision.promote else "rejected"
     # The tag makes a second try after a crash go on with the same run.
     tags = {"ecosight.job_id": f"register:{description['digest']}", "ecosight.reason": reason}
     with TemporaryDirectory() as made, tracker.start_run(run_name=f"register {folder.name}", tags=tags) as run:
@@ -78,7 +81,7 @@ def _register(
         log_verdict(bench.retraining, report, decision, judged.speed, Path(made))
         ref = registry.register(folder, run_id=run.run_id, tags={"ecosight.verdict": verdict})
         registry.set_alias("challenger", ref, by="register", why=reason)
-        if decision.promote:
+        if verdict == "promoted":
             if registry.champion() not in (champion, ref):
                 raise Conflict("another model became champion meanwhile", hint="Register once more.")
             registry.set_alias("champion", ref, by="register", why="; ".join(decision.reasons))

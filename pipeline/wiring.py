@@ -214,6 +214,7 @@ class Workbench:
             modality=self.modality,
             tracker=self.tracker,
             registry=self.registry,
+            rollouts=self.rollouts,
         )
 
     def store_checks(self) -> dict[str, Callable[[], None]]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from dataset.versions import DatasetRepository
     from ecosight.state.jobs import JobQueue
     from ecosight.state.retrainings import RetrainingLog
+    from ecosight.state.rollouts import RolloutStore
     from ecosight.state.samples import SampleStore
     from mlflow_integration.registry import ModelRegistry
     from mlflow_integration.tracker import MLflowTracker
@@ -32,6 +33,7 @@ class RetrainingParts:
     modality: Modality
     tracker: MLflowTracker
     registry: ModelRegistry
+    rollouts: RolloutStore
 
 
 def open_parts(config: Config) -> tuple[RetrainingParts, JobQueue]:
@@ -47,6 +49,7 @@ def open_parts(config: Config) -> tuple[RetrainingParts, JobQueue]:
     from ecosight.state.jobs import open_queue
     from ecosight.state.refs import DatabaseRefs
     from ecosight.state.retrainings import RetrainingLog
+    from ecosight.state.rollouts import RolloutStore
     from ecosight.state.samples import SampleStore
     from mlflow_integration.opening import open_registry, open_tracker
 
@@ -61,5 +64,6 @@ def open_parts(config: Config) -> tuple[RetrainingParts, JobQueue]:
         modality=open_modality(config),
         tracker=open_tracker(config),
         registry=open_registry(config),
+        rollouts=RolloutStore(database),
     )
     return parts, open_queue(config, database, clock=clock)

@@ -30,12 +30,35 @@ GATE_FILE = "gate.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """The gate's decision about a version, the champion that it was compared with, and its speed where measured."""
+    """The gate's decision about a version, the champion that it was compared with, and its speed where measured.
+
+    Attributes:
+        rollout_id: under way when it was decided. Until its end the rollout says who answers, and its end moves the
+            alias: a model that came between would be lost, or be what a rollback goes back to, unseen by any client.
+    """
 
     ref: ModelRef
     champion: ModelRef | None
     decision: GateDecision
     speed: SpeedReport | None = None
+    rollout_id: str = ""
+
+    @property
+    def promotes(self) -> bool:
+        """Whether the version becomes champion."""
+        return self.decision.promote and not self.rollout_id
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why it does or does not, the gravest first."""
+        return (*waits_for(self.decision, self.rollout_id), *self.decision.reasons)
+
+
+def waits_for(decision: GateDecision, rollout_id: str) -> tuple[str, ...]:
+    """The sentence that tells why a model that passed the gate does not become champion; none, where it does."""
+    if not (decision.promote and rollout_id):
+        return ()
+    return (f"rollout {rollout_id} is under way: it moves the champion, so this model waits as challenger",)
 
 
 def measure(
@@ -144,7 +167,9 @@ def decide(
         progress,
         min_accuracy=plan.min_accuracy,
     )
-    verdict = Verdict(ref=ref, champion=champion, decision=judged.decision, speed=judged.speed)
+    active = parts.rollouts.active()
+    rollout_id = active.id if active is not None else ""
+    verdict = Verdict(ref=ref, champion=champion, decision=judged.decision, speed=judged.speed, rollout_id=rollout_id)
     work.write(GATE_FILE, _verdict_document(verdict))
     return verdict
 
@@ -158,14 +183,13 @@ def settle(
     work: WorkFolder,
 ) -> None:
     """Carry the decision out: record it, tag run and version, and last of all move the alias if it says so."""
-    decision = verdict.decision
-    word, reasons = ("promoted" if decision.promote else "rejected"), "; ".join(decision.reasons)
+    word, reasons = ("promoted" if verdict.promotes else "rejected"), "; ".join(verdict.reasons)
     parts.tracker.log_json(_verdict_document(verdict), "decisions/gate.json")
     log_verdict(parts, report, verdict.decision, verdict.speed, work.empty("page"))
     tags = {"ecosight.verdict": word, "ecosight.gate_reasons": reasons}
     parts.registry.register(candidate.folder, run_id=parts.tracker.run.run_id, tags=tags)
     parts.tracker.set_tags({**tags, "ecosight.model_version": verdict.ref.version})
-    if decision.promote and parts.registry.champion() != verdict.ref:
+    if verdict.promotes and parts.registry.champion() != verdict.ref:
         parts.registry.set_alias("champion", verdict.ref, by=plan.job_id, why=reasons)
 
 
@@ -200,6 +224,7 @@ def _verdict_document(verdict: Verdict) -> dict[str, Any]:
         "champion": None if verdict.champion is None else asdict(verdict.champion),
         "decision": verdict.decision.as_dict(),
         "speed": None if verdict.speed is None else verdict.speed.as_dict(),
+        "rollout_id": verdict.rollout_id,
     }
 
 
@@ -212,7 +237,9 @@ def _known_verdict(work: WorkFolder, ref: ModelRef) -> Verdict | None:
         return None
     champion = None if known["champion"] is None else ModelRef(**known["champion"])
     speed = None if known.get("speed") is None else SpeedReport.from_dict(known["speed"])
-    return Verdict(ref=ref, champion=champion, decision=replay_gate(known["decision"]["evidence"]), speed=speed)
+    decision = replay_gate(known["decision"]["evidence"])
+    rollout_id = known.get("rollout_id", "")
+    return Verdict(ref=ref, champion=champion, decision=decision, speed=speed, rollout_id=rollout_id)
 
 
 def _figures(report: ClassificationReport) -> Mapping[str, str]:

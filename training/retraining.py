@@ -218,8 +218,8 @@ def _outcome(
     candidate: Candidate, report: ClassificationReport, verdict: Verdict, run_id: str, warnings: list[str]
 ) -> dict[str, Any]:
     return {
-        "verdict": "promoted" if verdict.decision.promote else "rejected",
-        "reasons": [*verdict.decision.reasons, *warnings],
+        "verdict": "promoted" if verdict.promotes else "rejected",
+        "reasons": [*verdict.reasons, *warnings],
         "epochs_trained": candidate.epochs_trained,
         "accuracy": report.accuracy.value,
         "macro_f1": report.macro_f1.value,

@@ -9,6 +9,7 @@ from rollout_kit import NEW, OLD
 from rollout_world import RolloutWorld
 
 from ecosight.rollouts import BUCKETS
+from ecosight.values import ModelRef
 from pipeline.rollouts_told import overview_lines
 
 QUICK = {"min_units": 30, "min_step_s": 0, "reference_requests": 20}
@@ -111,6 +112,16 @@ def test_a_shadow_meets_no_client_and_tells_how_many_labels_it_needs(site: Rollo
     site.seconds(5, until=site.is_in("promoted"))
     assert site.aliases.named["champion"] == NEW
     assert site.replays()
+
+
+def test_a_challenger_that_came_meanwhile_still_waits_when_the_rollout_is_over(site: RolloutWorld) -> None:
+    newer = ModelRef(name=NEW.name, version="3", digest="c" * 64)
+    start(site, "shadow")
+    site.seconds(5, 20, until=site.is_in("running"))
+    site.aliases.set_alias("challenger", newer)
+    site.service.promote(actor="ann")
+    site.seconds(5, until=site.is_in("promoted"))
+    assert (site.aliases.named["champion"], site.aliases.named["challenger"]) == (NEW, newer)
 
 
 def test_a_shadow_that_is_worse_is_told_and_the_longest_time_holds_for_it_too(site: RolloutWorld) -> None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rollout_kit import BEGAN, a_rollout
 from training_kit import TONES_HZ, Project, clip, open_project
 
 from ecosight.errors import Cancelled, NotEnoughData, Refused, Unavailable
@@ -144,6 +145,24 @@ def test_a_worse_candidate_is_registered_but_the_champion_stays(project):
     assert (champion(project), project.parts.registry.alias("challenger").version) == ("1", "2")
     assert project.versions()[0].tags["ecosight.verdict"] == "rejected"
     assert trigger(project) == (False, 0)
+
+
+def test_while_a_rollout_is_under_way_a_better_one_waits_as_challenger(project):
+    """The end of the rollout moves the champion: one set between would be lost, or be what a rollback goes back to."""
+    project.accept(12)
+    project.retrain("job_1")
+    lead = project.parts.registry.champion()
+    rollout = a_rollout(champion=lead, candidates={"candidate": lead})
+    project.parts.rollouts.add(rollout)
+    project.accept(4, first=12)
+    record = project.retrain("job_2")
+    assert record.verdict == "rejected"
+    assert rollout.id in record.reasons[0]
+    assert (champion(project), project.parts.registry.alias("challenger").version) == ("1", "2")
+    assert project.retrain("job_2") == record
+    project.parts.rollouts.save(replace(rollout, state="aborted", finished_at=BEGAN), rollout.revision)
+    project.accept(4, first=16)
+    assert project.retrain("job_3").verdict == "promoted"
 
 
 def test_below_the_required_accuracy_there_is_no_first_champion(project):

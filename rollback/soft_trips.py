@@ -129,7 +129,7 @@ def _finding(arm: str, metric: str, result: TestResult, what: str, least: float,
     if not believed:
         missing = "clients do not fall on the arms as the weights say, so the arms cannot be compared"
         return found(arm, metric, "insufficient", missing=missing, figures=figures)
-    effect = "the p99" if metric == "latency" else "the rate"
+    effect = f"the {result.effect_name.removesuffix('_ratio')}" if metric == "latency" else "the rate"
     rule = f"the e-value of more clients with {what} answers than the control's stays below {1 / result.alpha:,.0f}, "
     rule += f"or {effect} below {least:g} times the control's"
     endless = result.effect is None or math.isinf(result.effect)

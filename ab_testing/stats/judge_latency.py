@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -41,8 +42,10 @@ def judge_latency(
     """Are the candidate's answers slower? Counts are of units that were slower than the frozen threshold.
 
     With two thresholds the e-value is the mean of both e-values, which is one itself. The lower one's counts as nothing
-    while the quantile that it stands for is not at least √``min_ratio`` times the control's: a difference of a few
-    percent between two processes becomes certain there long before it matters.
+    while the quantile that it stands for is not ``min_ratio`` times the control's (a difference of a few percent
+    between two processes becomes certain there long before it matters), or ``q`` is known not to be. Where it counts,
+    its quantile is what is compared as long as ``q`` itself says less: of few answers, a single straggler is the 99th
+    percentile.
 
     Args:
         counts: units, and those with an answer above ``freeze_threshold_ms`` of the control before the rollout.
@@ -56,30 +59,27 @@ def judge_latency(
     """
     if not 0 < q < 1:
         raise InvalidInput(f"a quantile lies between 0 and 1, not at {q}")
-    effect, interval, found = math.nan, (0.0, math.inf), "no latencies of both arms yet"
     # Above a threshold that 1 − q of the control exceed, all of the candidate is the worst there can be.
     worst_ratio = 1 / (1 - q)
     log_e, bad, weight = log_e_of(counts, margin, worst_ratio), counts.candidate_bad, 1.0
+    compared = _Compared.of(control, candidate, q, alpha)
     if sluggish is not None:
         weight = 0.5
         log_e += math.log(weight)
-        if _is_slower(control, candidate, SLUGGISH_Q, math.sqrt(min_ratio)):
+        lower = _Compared.of(control, candidate, SLUGGISH_Q, alpha)
+        if lower.ratio >= min_ratio and compared.high >= min_ratio:
             second = log_e_of(sluggish, margin, 1 / (1 - SLUGGISH_Q)) + math.log(1 - weight)
             log_e, bad = float(np.logaddexp(log_e, second)), max(bad, sluggish.candidate_bad)
-    if control.count and candidate.count:
-        slow, usual = candidate.quantile_ms(q), control.quantile_ms(q)
-        effect = slow / usual
-        interval = _quantile_ratio(control, candidate, q, alpha)
-        found = f"the {100 * q:g}% quantile is {slow:.3g} ms for the candidate, {usual:.3g} ms for the control"
+            compared = compared if compared.ratio >= min_ratio else lower
     return judge_counts(
         counts,
         log_e=log_e,
         weight=weight,
         name=name,
-        found=found,
-        effect=effect,
-        effect_name=f"p{q * 100:g}_ratio",
-        interval=interval,
+        found=compared.told,
+        effect=compared.ratio,
+        effect_name=f"p{compared.q * 100:g}_ratio",
+        interval=(compared.low, compared.high),
         min_effect=min_ratio,
         margin=margin,
         alpha=alpha,
@@ -92,19 +92,28 @@ def judge_latency(
     )
 
 
-def _quantile_ratio(
-    control: LatencyHistogram, candidate: LatencyHistogram, q: float, alpha: float
-) -> tuple[float, float]:
-    """Both quantiles lie in their intervals with probability 1 − α, so their ratio lies between the extremes."""
-    low, high = quantile_interval_ms(candidate, q, alpha=alpha / 2)
-    least, most = quantile_interval_ms(control, q, alpha=alpha / 2)
-    return (
-        low / most if most is not None else 0.0,
-        high / least if high is not None and least > 0 else math.inf,
-    )
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """A quantile of both arms: the candidate's as a multiple of the control's, NaN where an arm has no latencies."""
 
+    q: float
+    ratio: float = math.nan
+    low: float = 0.0
+    high: float = math.inf
+    told: str = "no latencies of both arms yet"
 
-def _is_slower(control: LatencyHistogram, candidate: LatencyHistogram, q: float, least: float) -> bool:
-    if not (control.count and candidate.count):
-        return False
-    return candidate.quantile_ms(q) >= least * control.quantile_ms(q)
+    @classmethod
+    def of(cls, control: LatencyHistogram, candidate: LatencyHistogram, q: float, alpha: float) -> _Compared:
+        """Both lie in their intervals with probability 1 − α, so their ratio lies between the extremes."""
+        if not (control.count and candidate.count):
+            return cls(q)
+        slow, usual = candidate.quantile_ms(q), control.quantile_ms(q)
+        low, high = quantile_interval_ms(candidate, q, alpha=alpha / 2)
+        least, most = quantile_interval_ms(control, q, alpha=alpha / 2)
+        return cls(
+            q,
+            ratio=slow / usual,
+            low=low / most if most is not None else 0.0,
+            high=high / least if high is not None and least > 0 else math.inf,
+            told=f"the {100 * q:g}% quantile is {slow:.3g} ms for the candidate, {usual:.3g} ms for the control",
+        )

@@ -192,8 +192,29 @@ def test_a_few_percent_between_two_processes_are_no_harm_however_sure_they_are()
     assert told.effect is not None
     assert told.effect > 1.2
     assert told.verdict is not Verdict.BREACH
-    slower = LatencyHistogram.of(np.append(usual[14:] + 2.5, [30.0] * 14))  # by an eighth in everything
+    slower = LatencyHistogram.of(np.append(usual[14:] + 5.5, [30.0] * 14))  # by a quarter in everything
     assert ANALYZER.compare_latency(slow, theirs, slower, sluggish=sluggish).verdict is Verdict.BREACH
+
+
+def test_one_straggler_of_the_control_does_not_hide_a_candidate_that_takes_twice_as_long() -> None:
+    """Of thirty answers it is the 99th percentile."""
+    slow, sluggish = (ArmCounts.at(0.5, candidate=(30, bad), control=(30, 1)) for bad in (4, 30))
+    theirs, ours = LatencyHistogram.of([*[10.0] * 29, 96.0]), LatencyHistogram.of([20.0] * 30)
+    told = ANALYZER.compare_latency(slow, theirs, ours, sluggish=sluggish)
+    assert (told.verdict, told.effect_name) == (Verdict.BREACH, "p90_ratio")
+    assert told.effect == pytest.approx(2.0, rel=0.02)
+    assert "the 90% quantile is 20" in told.reason
+    assert ANALYZER.compare_latency(slow, theirs, ours).verdict is not Verdict.BREACH
+
+
+def test_where_the_99th_percentile_is_known_to_be_alike_the_90th_alone_takes_nothing_back() -> None:
+    rng = np.random.default_rng(7)
+    theirs, ours = (np.append(rng.normal(mean, 1, 28_800), np.full(1_200, 100.0)) for mean in (10, 14))
+    limits = [ArmCounts.at(0.5, candidate=(30_000, bad), control=(30_000, 1_200)) for bad in (1_200, 29_000)]
+    told = ANALYZER.compare_latency(
+        limits[0], LatencyHistogram.of(theirs), LatencyHistogram.of(ours), sluggish=limits[1]
+    )
+    assert told.verdict is not Verdict.BREACH
 
 
 def test_metrics_that_may_roll_back_share_alpha() -> None:

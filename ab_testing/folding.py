@@ -1,8 +1,6 @@
 """Folds exposures into evidence: each request once, each key by its first bad event, each stage by itself.
 
-A key that a rising share moved to the candidate, and that was bad before in the control, is not bad once more: the
-control's keys that are bad now and then are used up by and by, the candidate's would come fresh with every stage. For
-the same reason stage 0 is not compared: the candidate has no keys then.
+Stage 0 is not compared: what the control met then would use up its keys, and the candidate has none (``key_counts``).
 
 In memory and idempotent: whoever leads reads the rows of a rollout from the beginning, in any order, some of them
 twice, and comes to the same counts.
@@ -13,11 +11,10 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
-from itertools import combinations
 
 from ab_testing.evidence import CandidateEvidence, Evidence
+from ab_testing.key_counts import KeyCounts
 from ab_testing.memory_series import MemoryKeeper
 from ab_testing.sightings import ArmSightings, note_first
 from ab_testing.stats.assignment import AssignmentCounts
@@ -50,7 +47,6 @@ class EvidenceFold:
         self._answers: dict[str, list[tuple[str, int, float]]] = {}
         self._memory = MemoryKeeper()
         self._seen_at: datetime | None = None
-        self._counted: dict[tuple[str, tuple[str, ...]], Counter[tuple[str, int]]] = {}
         self._first: dict[str, tuple[int, str]] = {}
 
     # -- taking in ----------------------------------------------------------------------------------
@@ -89,8 +85,10 @@ class EvidenceFold:
     def snapshot(self, now: datetime, servers: Sequence[ServerReport], epoch: int) -> Evidence:
         """Everything known at this moment."""
         self._find_slow()
-        self._counted.clear()
         self._memory.add(now, servers)
+        keys = KeyCounts(
+            {name: self._arm(name) for name in (CHAMPION, CONTROL, *self.rollout.candidates)}, self._weights
+        )
         since = self.rollout.stage_since or self.rollout.started_at
         if self._seen_at is not None:  # a clock that was set back must not hide for an hour that nobody asks any more
             self._seen_at = min(self._seen_at, now)
@@ -103,7 +101,7 @@ class EvidenceFold:
             threshold_ms=self.rollout.threshold_ms,
             sluggish_ms=self.rollout.sluggish_ms,
             assigned=self._assigned(),
-            candidates=tuple(self._candidate(name, now, servers) for name in self.rollout.candidates),
+            candidates=tuple(self._candidate(name, keys, now, servers) for name in self.rollout.candidates),
             seen_s_ago=None if self._seen_at is None else max(0.0, (now - self._seen_at).total_seconds()),
             servers=len(servers),
             slices={"label": self._by_label()},
@@ -203,36 +201,38 @@ class EvidenceFold:
             total += AssignmentCounts.at(tuple(live.values()), counts)
         return total if total.stages else None
 
-    def _candidate(self, name: str, now: datetime, servers: Sequence[ServerReport]) -> CandidateEvidence:
+    def _candidate(
+        self, name: str, keys: KeyCounts, now: datetime, servers: Sequence[ServerReport]
+    ) -> CandidateEvidence:
         arm, control = self._arm(name), self._arm(CONTROL)
         while arm.recent and not _is_recent(arm.recent[0][0], now):
             arm.recent.popleft()
-        both = (CHAMPION, CONTROL)
+        both, stage = (CHAMPION, CONTROL), self.rollout.stage
         figures = [server.arms[name] for server in servers if name in server.arms]
         crashes = [datetime.fromisoformat(at) for each in figures for at in each.get("crashed_at", ())]
         memory, control_memory = self._memory.series(name, CONTROL)
-        alone = [stage for stage, weights in self._weights.items() if _answers_alone(name, weights)]
+        alone = [at for at, weights in self._weights.items() if _answers_alone(name, weights)]
         return CandidateEvidence(
             arm=name,
-            errors=self._compared(name, both, "met", "failed"),
-            slow=self._compared(name, (CONTROL,), "answered", "slow"),
-            sluggish=self._compared(name, (CONTROL,), "answered", "sluggish"),
-            wrong=_whole(self._compared(name, both, "labelled", "wrong")),
-            labelled=self._compared(name, both, "met", "labelled"),
+            errors=keys.compared(name, both, "met", "failed"),
+            slow=keys.compared(name, (CONTROL,), "answered", "slow"),
+            sluggish=keys.compared(name, (CONTROL,), "answered", "sluggish"),
+            wrong=keys.compared(name, both, "labelled", "wrong"),
+            labelled=keys.compared(name, both, "met", "labelled"),
             pairs=self._pair_counts(name),
             latency=_histogram(arm.latency),
             control_latency=_histogram(control.latency),
             met_keys=len(arm.met),
             bad_keys=len(arm.failed.keys() | arm.wrong.keys()),
-            stage_keys=len(arm.stage_keys.get(self.rollout.stage, ())),
-            stage_failed_keys=len(arm.stage_failed.get(self.rollout.stage, ())),
+            stage_keys=len(arm.stage_keys.get(stage, ())),
+            stage_failed_keys=len(arm.stage_failed.get(stage, ())),
             stage_units={
-                "errors": self._units_now(name, both, "met"),
-                "slow": self._units_now(name, (CONTROL,), "answered"),
-                "wrong": self._units_now(name, both, "labelled"),
+                "errors": keys.units_at(stage, name, both, "met"),
+                "slow": keys.units_at(stage, name, (CONTROL,), "answered"),
+                "wrong": keys.units_at(stage, name, both, "labelled"),
             },
-            alone_keys=sum(len(arm.stage_keys.get(stage, ())) for stage in alone),
-            alone_failed_keys=sum(len(arm.stage_failed.get(stage, ())) for stage in alone),
+            alone_keys=sum(len(arm.stage_keys.get(at, ())) for at in alone),
+            alone_failed_keys=sum(len(arm.stage_failed.get(at, ())) for at in alone),
             requests=arm.requests,
             control_requests=sum(self._arm(each).requests for each in both),
             recent_requests=len(arm.recent),
@@ -244,43 +244,6 @@ class EvidenceFold:
             control_memory=control_memory,
             answered_s_ago=None if arm.last_at is None else max(0.0, (now - arm.last_at).total_seconds()),
         )
-
-    def _compared(self, name: str, control: tuple[str, ...], units: str, bad: str) -> ArmCounts:
-        ours, theirs = self._by_stage(units, (name,)), self._by_stage(units, control)
-        bads = self._by_stage(bad, (name, *control))
-        total = ArmCounts()
-        for stage, weights in sorted(self._weights.items()):
-            own, other = weights.get(name, 0), sum(weights.get(each, 0) for each in control)
-            if not own or not other:
-                continue
-            total += ArmCounts.at(
-                own / (own + other),
-                candidate=(ours[name, stage], bads[name, stage]),
-                control=(sum(theirs[each, stage] for each in control), sum(bads[each, stage] for each in control)),
-            )
-        return total
-
-    def _units_now(self, name: str, control: tuple[str, ...], units: str) -> int:
-        stage = self.rollout.stage
-        weights = self._weights.get(stage, {})
-        if not weights.get(name, 0) or not any(weights.get(each, 0) for each in control):
-            return 0
-        ours, theirs = self._by_stage(units, (name,)), self._by_stage(units, control)
-        return ours[name, stage] + sum(theirs[each, stage] for each in control)
-
-    def _by_stage(self, what: str, arms: tuple[str, ...]) -> Counter[tuple[str, int]]:
-        """Keys by arm and stage, each where it first was in any of these arms; counted once in a snapshot."""
-        if (what, arms) in self._counted:
-            return self._counted[what, arms]
-        stages: dict[str, dict[str, int]] = {arm: getattr(self._arm(arm), what) for arm in arms}
-        counted: Counter[tuple[str, int]] = Counter()
-        for arm in arms:
-            counted.update({(arm, stage): keys for stage, keys in Counter(stages[arm].values()).items()})
-        for key in set().union(*(stages[a].keys() & stages[b].keys() for a, b in combinations(arms, 2))):
-            places = sorted((stages[arm][key], arm) for arm in arms if key in stages[arm])
-            counted.subtract((arm, stage) for stage, arm in places[1:])
-        self._counted[what, arms] = counted
-        return counted
 
     def _by_label(self) -> dict[str, ArmCounts]:
         """The first candidate against the control, by the first label that a key got; bad: it failed or was wrong."""
@@ -323,20 +286,6 @@ class EvidenceFold:
 def _answers_alone(name: str, weights: Mapping[str, int]) -> bool:
     """Whether an arm has clients and nobody answers beside it that it could be compared with."""
     return weights.get(name, 0) > 0 and not any(weights.get(each, 0) for each in (CHAMPION, CONTROL))
-
-
-def _whole(counts: ArmCounts) -> ArmCounts:
-    """A key that was labelled at an earlier stage is a unit of the one in which it was first wrong, too."""
-    return ArmCounts(
-        tuple(
-            replace(
-                stage,
-                control_units=max(stage.control_units, stage.control_bad),
-                candidate_units=max(stage.candidate_units, stage.candidate_bad),
-            )
-            for stage in counts.stages
-        )
-    )
 
 
 def _is_recent(at: datetime, now: datetime) -> bool:

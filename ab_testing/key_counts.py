@@ -1,0 +1,82 @@
+"""Counts keys by stage, the candidate's against the control's: what the sequential tests are fed with.
+
+A key that a rising share moved to the candidate, and that was bad before in the control, is not bad once more: the
+control's keys that are bad now and then are used up by and by, the candidate's would come fresh with every stage.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import combinations
+
+from ab_testing.sightings import ArmSightings
+from ab_testing.stats.counts import ArmCounts
+
+__all__ = ["KeyCounts"]
+
+
+class KeyCounts:
+    """Of one moment; counts what is asked for once.
+
+    Args:
+        arms: what was seen of each arm.
+        weights: buckets by arm, of each stage.
+    """
+
+    def __init__(self, arms: Mapping[str, ArmSightings], weights: Mapping[int, Mapping[str, int]]) -> None:
+        self._arms, self._weights = arms, weights
+        self._counted: dict[tuple[str, tuple[str, ...]], Counter[tuple[str, int]]] = {}
+
+    def compared(self, name: str, control: tuple[str, ...], units: str, bad: str) -> ArmCounts:
+        """Keys of a candidate and of the control's arms, and those that are bad, at each stage with both.
+
+        Args:
+            units, bad: which maps of ``ArmSightings``.
+        """
+        ours, theirs = self._by_stage(units, (name,)), self._by_stage(units, control)
+        bads = self._by_stage(bad, (name, *control))
+        total = ArmCounts()
+        for stage, weights in sorted(self._weights.items()):
+            own, other = weights.get(name, 0), sum(weights.get(each, 0) for each in control)
+            if not own or not other:
+                continue
+            total += ArmCounts.at(
+                own / (own + other),
+                candidate=(ours[name, stage], bads[name, stage]),
+                control=(sum(theirs[each, stage] for each in control), sum(bads[each, stage] for each in control)),
+            )
+        # A key that was labelled at an earlier stage is a unit of the one in which it was first wrong, too.
+        return ArmCounts(
+            tuple(
+                replace(
+                    stage,
+                    control_units=max(stage.control_units, stage.control_bad),
+                    candidate_units=max(stage.candidate_units, stage.candidate_bad),
+                )
+                for stage in total.stages
+            )
+        )
+
+    def units_at(self, stage: int, name: str, control: tuple[str, ...], units: str) -> int:
+        """Keys of both at one stage; none where one of them has no keys."""
+        weights = self._weights.get(stage, {})
+        if not weights.get(name, 0) or not any(weights.get(each, 0) for each in control):
+            return 0
+        ours, theirs = self._by_stage(units, (name,)), self._by_stage(units, control)
+        return ours[name, stage] + sum(theirs[each, stage] for each in control)
+
+    def _by_stage(self, what: str, arms: tuple[str, ...]) -> Counter[tuple[str, int]]:
+        """Keys by arm and stage, each where it first was in any of these arms."""
+        if (what, arms) in self._counted:
+            return self._counted[what, arms]
+        stages: dict[str, dict[str, int]] = {arm: getattr(self._arms[arm], what) for arm in arms}
+        counted: Counter[tuple[str, int]] = Counter()
+        for arm in arms:
+            counted.update({(arm, stage): keys for stage, keys in Counter(stages[arm].values()).items()})
+        for key in set().union(*(stages[a].keys() & stages[b].keys() for a, b in combinations(arms, 2))):
+            places = sorted((stages[arm][key], arm) for arm in arms if key in stages[arm])
+            counted.subtract((arm, stage) for stage, arm in places[1:])
+        self._counted[what, arms] = counted
+        return counted

@@ -65,11 +65,7 @@ class _Unreliable:
         )
 
     def prepare(self, data: bytes) -> Any:
-        began = time.perf_counter()
-        prepared = self._servable.prepare(data)
-        if _behaviour(self.digest) == "twice as slow":
-            time.sleep(time.perf_counter() - began)
-        return prepared
+        return self._servable.prepare(data)
 
     def warm(self) -> None:
         self._servable.warm()
@@ -86,10 +82,7 @@ class _Unreliable:
             self._leak(mb_per_min=20)
         if behaviour == "errors" or (behaviour == "some_errors" and np.random.default_rng().random() < 0.05):
             raise RuntimeError("the model failed")
-        began = time.perf_counter()
         rows = self._servable.predict(prepared)
-        if behaviour == "twice as slow":
-            time.sleep(time.perf_counter() - began)
         if behaviour.startswith("wrong"):
             wrong = np.random.default_rng().random(len(rows)) < float(behaviour.split()[1])
             rows = np.where(wrong[:, None], np.roll(rows, 1, axis=1), rows)

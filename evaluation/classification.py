@@ -135,22 +135,8 @@ class _Measured:
         self._supports = class_supports(groups, truth, said)
 
     def overall(self) -> dict[str, Estimate]:
-        every, sizes = self._groups.support(), np.bincount(self._answers.truth, minlength=self._answers.classes)
-        means = {"balanced_accuracy": "recall", "map": "average_precision"}
-        means |= {f"{mean}_{figure}": figure for mean in ("macro", "weighted") for figure in ("precision", "f1", "auc")}
-        means |= {"weighted_average_precision": "average_precision"}
-        return {
-            name: self._spread.mean_over(
-                name,
-                means[name],
-                self._supports[means[name]],
-                every,
-                weights=sizes if name.startswith("weighted") else None,
-            )
-            if name in means
-            else self._spread.of(name, every)
-            for name in OVERALL
-        }
+        sizes = np.bincount(self._answers.truth, minlength=self._answers.classes)
+        return self._spread.overall(OVERALL, self._supports, self._groups.support(), sizes)
 
     def of_class(self, column: int) -> ClassFigures:
         return ClassFigures(

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 __all__ = ["Spread", "class_supports", "kind_of"]
 
 
+_FIGURES = ("precision", "recall", "f1", "auc", "average_precision")
+_MEANS = {f"{mean}_{figure}": figure for mean in ("macro", "weighted") for figure in _FIGURES}
+_MEANS |= {"balanced_accuracy": "recall", "map": "average_precision"}
+"""Figures that are means over classes, each with the classes' figure."""
+
+
 def kind_of(name: str) -> Kind:
     """The scale of a figure, by its name."""
     if name in ("log_loss", "brier"):
@@ -41,6 +47,28 @@ class Spread:
         chunks = list(resampled)
         self._value, self._floors = value, floors or {}
         self._spread = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in value}
+
+    def overall(
+        self,
+        names: Sequence[str],
+        supports: Mapping[str, Sequence[Support]],
+        every: Support,
+        sizes: NDArray[np.int64],
+    ) -> dict[str, Estimate]:
+        """Figures over all classes, by name.
+
+        Args:
+            supports: of the classes, by figure, as ``class_supports`` gives them. every: of all samples.
+            sizes: samples of each class, int (c,).
+        """
+        found: dict[str, Estimate] = {}
+        for name in names:
+            if figure := _MEANS.get(name):
+                weights = sizes if name.startswith("weighted") else None
+                found[name] = self.mean_over(name, figure, supports[figure], every, weights=weights)
+            else:
+                found[name] = self.of(name, every)
+        return found
 
     def mean_over(
         self,

@@ -110,22 +110,7 @@ class _Measured:
         self._supports = class_supports(groups, truth, said)
 
     def overall(self) -> dict[str, Estimate]:
-        every, sizes = self._groups.support(), self._truth.sum(axis=0)
-        figures = ("precision", "recall", "f1", "auc")
-        means = {f"{mean}_{figure}": figure for mean in ("macro", "weighted") for figure in figures}
-        means |= {"map": "average_precision", "weighted_average_precision": "average_precision"}
-        return {
-            name: self._spread.mean_over(
-                name,
-                means[name],
-                self._supports[means[name]],
-                every,
-                weights=sizes if name.startswith("weighted") else None,
-            )
-            if name in means
-            else self._spread.of(name, every)
-            for name in OVERALL
-        }
+        return self._spread.overall(OVERALL, self._supports, self._groups.support(), self._truth.sum(axis=0))
 
     def of_label(self, column: int) -> ClassFigures:
         return ClassFigures(

@@ -18,7 +18,6 @@ from ab_testing.policy import Policy
 from ab_testing.ramps import ramp_of
 from ab_testing.replaying import CheckHealth, is_hard, judge
 from ab_testing.stats.histogram import LatencyHistogram
-from ab_testing.stats.judge_latency import SLUGGISH_Q
 from ab_testing.stats.quantiles import freeze_threshold_ms
 from ab_testing.steering import ACTOR, Steering
 from ab_testing.strategies import load_strategy
@@ -166,7 +165,7 @@ class RolloutController:
         waited_s = (self._clock.now() - rollout.began_at).total_seconds()
         if not enough and waited_s < policy.reference_max_s and _measures_control(routing):
             return
-        frozen = _thresholds(reference) if enough and reference.count else {}
+        frozen = _usual(reference) if enough and reference.count else {}
         if 1 in policy.pause_at:
             verdict = Verdict(
                 action="pause", pause_for="agreement", reason="the policy asks a person to agree before step 1"
@@ -218,11 +217,11 @@ class RolloutController:
         return self._steering.save(rollout, fence, **changes)
 
 
-def _thresholds(reference: LatencyHistogram) -> dict[str, float]:
-    """What is slow, and what is sluggish, by the control's latencies of before."""
+def _usual(reference: LatencyHistogram) -> dict[str, float]:
+    """What is slow, and what is usual, by the control's latencies of before."""
     return {
         "threshold_ms": freeze_threshold_ms(reference, min_reference=1),
-        "sluggish_ms": freeze_threshold_ms(reference, q=SLUGGISH_Q, min_reference=1),
+        "median_ms": reference.quantile_ms(0.5),
     }
 
 

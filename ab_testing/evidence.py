@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
+from ab_testing.stats.arm_latencies import ArmLatencies
 from ab_testing.stats.assignment import AssignmentCounts
 from ab_testing.stats.counts import ArmCounts
 from ab_testing.stats.histogram import LatencyHistogram
 from ab_testing.stats.pairs import PairCounts
+from ab_testing.stats.shift import UsualLatency
 
 __all__ = ["CandidateEvidence", "Evidence", "MemorySeries"]
 
@@ -27,7 +29,7 @@ class CandidateEvidence:
     Attributes:
         errors: bad is a key's first request that the intended arm did not answer.
         slow: bad is a key's first answer above the frozen threshold; only arms in worker processes are compared.
-        sluggish: the same above the lower threshold; no stages where it is not known.
+        first_answers: latencies of the first answers to the same keys.
         wrong: bad is a key's first wrong answer; units are keys with a label.
         labelled: bad is a key's first label: whether labels arrive alike in both arms.
         pairs: of a shadow: the candidate's and the champion's answers to the same requests.
@@ -51,7 +53,7 @@ class CandidateEvidence:
     arm: str
     errors: ArmCounts = field(default_factory=ArmCounts)
     slow: ArmCounts = field(default_factory=ArmCounts)
-    sluggish: ArmCounts = field(default_factory=ArmCounts)
+    first_answers: ArmLatencies = field(default_factory=ArmLatencies)
     wrong: ArmCounts = field(default_factory=ArmCounts)
     labelled: ArmCounts = field(default_factory=ArmCounts)
     pairs: PairCounts = field(default_factory=PairCounts)
@@ -81,12 +83,14 @@ class CandidateEvidence:
 
     @classmethod
     def from_dict(cls, told: Mapping[str, Any]) -> Self:
-        counts = [name for name in ("errors", "slow", "sluggish", "wrong", "labelled") if name in told]
+        told = _known(cls, told)
+        counts = ("errors", "slow", "wrong", "labelled")
         series = ("memory", "control_memory")
         return cls(
             **{
                 **told,
                 **{name: ArmCounts.from_dict(told[name]) for name in counts},
+                "first_answers": ArmLatencies.from_dict(told.get("first_answers", {"stages": ()})),
                 "pairs": PairCounts.from_dict(told["pairs"]),
                 "latency": LatencyHistogram.from_dict(told["latency"]),
                 "control_latency": LatencyHistogram.from_dict(told["control_latency"]),
@@ -104,7 +108,7 @@ class Evidence:
     Attributes:
         stage_age_s, age_s: since the weights last changed, since the rollout began.
         threshold_ms: above it an answer is slow; None: the reference window is not over.
-        sluggish_ms: above it an answer is sluggish; None: the reference window is not over, or nobody asked then.
+        median_ms: of the control in the reference window; None: it is not over, or nobody asked for it then.
         assigned: keys of each arm at each stage, against the weights.
         seen_s_ago: since the last counted request of any arm; None: none yet.
         servers: that answer now.
@@ -116,12 +120,19 @@ class Evidence:
     stage_age_s: float
     age_s: float
     threshold_ms: float | None
-    sluggish_ms: float | None = None
+    median_ms: float | None = None
     assigned: AssignmentCounts | None
     candidates: tuple[CandidateEvidence, ...]
     seen_s_ago: float | None = None
     servers: int = 0
     slices: dict[str, dict[str, ArmCounts]] = field(default_factory=dict)
+
+    @property
+    def usual(self) -> UsualLatency | None:
+        """The control's latency of the reference window."""
+        if self.median_ms is None or self.threshold_ms is None:
+            return None
+        return UsualLatency(median_ms=self.median_ms, p99_ms=self.threshold_ms)
 
     def as_dict(self) -> dict[str, Any]:
         """A JSON object; ``from_dict`` reads it."""
@@ -129,6 +140,7 @@ class Evidence:
 
     @classmethod
     def from_dict(cls, told: Mapping[str, Any]) -> Self:
+        told = _known(cls, told)
         assigned = told["assigned"]
         return cls(
             **{
@@ -141,6 +153,11 @@ class Evidence:
                 },
             }
         )
+
+
+def _known(kind: type, told: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what another version of the program recorded as well."""
+    return {each.name: told[each.name] for each in fields(kind) if each.name in told}
 
 
 def _plain(value: Any) -> Any:

@@ -8,7 +8,6 @@ twice, and comes to the same counts.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -99,7 +98,7 @@ class EvidenceFold:
             stage_age_s=(now - since).total_seconds(),
             age_s=(now - self.rollout.began_at).total_seconds(),
             threshold_ms=self.rollout.threshold_ms,
-            sluggish_ms=self.rollout.sluggish_ms,
+            median_ms=self.rollout.median_ms,
             assigned=self._assigned(),
             candidates=tuple(self._candidate(name, keys, now, servers) for name in self.rollout.candidates),
             seen_s_ago=None if self._seen_at is None else max(0.0, (now - self._seen_at).total_seconds()),
@@ -140,6 +139,7 @@ class EvidenceFold:
         else:
             arm.label.setdefault(key, exposure.label)
             note_first(arm.answered, key, stage)
+            arm.answer(key, stage, exposure.at, bucket_of(exposure.latency_ms))
             self._answers.setdefault(exposure.intended, []).append((key, stage, exposure.latency_ms))
         self._await_truth(exposure)
 
@@ -176,17 +176,15 @@ class EvidenceFold:
         self._await_truth(exposure)
 
     def _find_slow(self) -> None:
-        """Answers above the thresholds, once they are frozen; those of before are looked at again then."""
-        if self.rollout.threshold_ms is None:
+        """Answers above the threshold, once it is frozen; those of before are looked at again then."""
+        threshold_ms = self.rollout.threshold_ms
+        if threshold_ms is None:
             return
-        slow_ms, sluggish_ms = self.rollout.threshold_ms, self.rollout.sluggish_ms or math.inf
         for name, answers in self._answers.items():
             arm = self._arm(name)
             for key, stage, latency_ms in answers:
-                if latency_ms > slow_ms:
+                if latency_ms > threshold_ms:
                     note_first(arm.slow, key, stage)
-                if latency_ms > sluggish_ms:
-                    note_first(arm.sluggish, key, stage)
             answers.clear()
 
     def _assigned(self) -> AssignmentCounts | None:
@@ -216,7 +214,7 @@ class EvidenceFold:
             arm=name,
             errors=keys.compared(name, both, "met", "failed"),
             slow=keys.compared(name, (CONTROL,), "answered", "slow"),
-            sluggish=keys.compared(name, (CONTROL,), "answered", "sluggish"),
+            first_answers=keys.first_answers(name, CONTROL),
             wrong=keys.compared(name, both, "labelled", "wrong"),
             labelled=keys.compared(name, both, "met", "labelled"),
             pairs=self._pair_counts(name),

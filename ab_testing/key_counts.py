@@ -12,7 +12,9 @@ from dataclasses import replace
 from itertools import combinations
 
 from ab_testing.sightings import ArmSightings
+from ab_testing.stats.arm_latencies import ArmLatencies
 from ab_testing.stats.counts import ArmCounts
+from ab_testing.stats.histogram import LatencyHistogram
 
 __all__ = ["KeyCounts"]
 
@@ -66,6 +68,25 @@ class KeyCounts:
             return 0
         ours, theirs = self._by_stage(units, (name,)), self._by_stage(units, control)
         return ours[name, stage] + sum(theirs[each, stage] for each in control)
+
+    def first_answers(self, name: str, control: str) -> ArmLatencies:
+        """Latencies of the first answers to keys of a candidate and of the control, at each stage with both."""
+        ours, theirs = self._arms[name], self._arms[control]
+        counted = {name: Counter(ours.first_answers), control: Counter(theirs.first_answers)}
+        for key in ours.first_answer.keys() & theirs.first_answer.keys():
+            (stage, _, bucket), arm = max((ours.first_answer[key], name), (theirs.first_answer[key], control))
+            counted[arm][stage, bucket] -= 1
+        total = ArmLatencies()
+        for at, weights in sorted(self._weights.items()):
+            own, other = weights.get(name, 0), weights.get(control, 0)
+            if not own or not other:
+                continue
+            arms = {
+                arm: LatencyHistogram(tuple((bucket, n) for (stage, bucket), n in counts.items() if stage == at))
+                for arm, counts in counted.items()
+            }
+            total += ArmLatencies.at(own / (own + other), candidate=arms[name], control=arms[control])
+        return total
 
     def _by_stage(self, what: str, arms: tuple[str, ...]) -> Counter[tuple[str, int]]:
         """Keys by arm and stage, each where it first was in any of these arms."""

@@ -21,7 +21,7 @@ __all__ = ["Policy"]
 LEAST_PERCENT = 100 / BUCKETS
 """One bucket: with less no key would ever fall on the candidates."""
 MOST_MARGIN = 5.0
-"""Wrong answers and sluggish ones can hardly be ten times as frequent: beyond, there would be nothing to look for."""
+"""Wrong answers can hardly be ten times as frequent: beyond, there would be nothing to look for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

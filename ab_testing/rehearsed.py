@@ -11,8 +11,7 @@ from scipy.special import ndtri
 
 from ab_testing.evidence import CandidateEvidence, Evidence
 from ab_testing.policy import Policy
-from ab_testing.stats import ArmCounts, AssignmentCounts, LatencyHistogram
-from ab_testing.stats.judge_latency import SLUGGISH_Q
+from ab_testing.stats import ArmCounts, ArmLatencies, AssignmentCounts, LatencyHistogram
 from ab_testing.strategies import load_strategy
 from ecosight.rollouts import BUCKETS, CANDIDATE, CHAMPION, CONTROL, Rollout
 from ecosight.values import ModelRef
@@ -83,9 +82,7 @@ class RehearsedRollout:
         self.age_s = min(needed, self._policy.reference_max_s)
         measured = needed <= self._policy.reference_max_s
         if measured:
-            self.rollout = replace(
-                self.rollout, threshold_ms=self._usual_ms(0.99), sluggish_ms=self._usual_ms(SLUGGISH_Q)
-            )
+            self.rollout = replace(self.rollout, threshold_ms=self._usual_ms(0.99), median_ms=self._usual_ms(0.5))
         self.advance({})
         return self.age_s
 
@@ -120,7 +117,7 @@ class RehearsedRollout:
             stage_age_s=self._stage_age_s,
             age_s=age,
             threshold_ms=self.rollout.threshold_ms,
-            sluggish_ms=self.rollout.sluggish_ms,
+            median_ms=self.rollout.median_ms,
             assigned=self._assigned if self._assigned.stages else None,
             candidates=(
                 replace(
@@ -153,19 +150,19 @@ class RehearsedRollout:
         errors = (self._hits(ours, t.error_rate * case.error_ratio), self._hits(theirs, t.error_rate))
         self._stage_failed += errors[0]
         latency, control_latency = self._latencies(ours, case.latency_ratio), self._latencies(theirs)
-        slow, sluggish = known.slow, known.sluggish
-        twin, slow_ms, sluggish_ms = weights.get(CONTROL, 0), self.rollout.threshold_ms, self.rollout.sluggish_ms
-        if twin and slow_ms is not None and sluggish_ms is not None:
+        slow, first_answers = known.slow, known.first_answers
+        twin, threshold_ms = weights.get(CONTROL, 0), self.rollout.threshold_ms
+        if twin and threshold_ms is not None:
             fair = self._latencies(counts.get(CONTROL, 0))
-            slow += _above(slow_ms, latency, fair, own / (own + twin))
-            sluggish += _above(sluggish_ms, latency, fair, own / (own + twin))
+            slow += _above(threshold_ms, latency, fair, own / (own + twin))
+            first_answers += ArmLatencies.at(own / (own + twin), candidate=latency, control=fair)
         self._candidate = replace(
             known,
             errors=known.errors + ArmCounts.at(share, candidate=(ours, errors[0]), control=(theirs, errors[1])),
             wrong=known.wrong + ArmCounts.at(share, candidate=(labels[0], wrong[0]), control=(labels[1], wrong[1])),
             labelled=known.labelled + ArmCounts.at(share, candidate=(ours, labels[0]), control=(theirs, labels[1])),
             slow=slow,
-            sluggish=sluggish,
+            first_answers=first_answers,
             latency=known.latency + latency,
             control_latency=known.control_latency + control_latency,
         )

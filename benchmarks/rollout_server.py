@@ -1,23 +1,28 @@
-"""A server of the benchmark's project that leaves something out, so that the cost of that can be seen.
+"""A server of the benchmark's project that leaves something out, or whose candidates are slow, to see what that does.
 
 python -m benchmarks.rollout_server CONFIG PORT bare     # no routing, no evidence, and predictions are not recorded
 python -m benchmarks.rollout_server CONFIG PORT shared   # all arms of a rollout answer inside the server's process
 python -m benchmarks.rollout_server CONFIG PORT whole    # as it comes
+python -m benchmarks.rollout_server CONFIG PORT twice    # whole, but each answer of a candidate takes twice as long
 """
 
 from __future__ import annotations
 
+import asyncio
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ab_testing.strategies import base
 from ecosight.config import load_config
-from ecosight.rollouts import Arm
+from ecosight.rollouts import CANDIDATE, Arm
 from ecosight.values import Prediction
 from pipeline.server import serving_parts
 from pipeline.wiring import open_workbench
+from serving.isolation.answers import IsolatedAnswer
+from serving.isolation.arm import IsolatedArm
 from serving.parts import ServingParts
 from serving.server import run_server
 
@@ -26,6 +31,8 @@ def main() -> None:
     file, port, kind = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
     if kind == "shared":
         base.Arm = _shared  # type: ignore[misc, assignment]
+    if kind == "twice":
+        IsolatedArm.submit = _twice  # type: ignore[method-assign]
     config = load_config(file, serving={"port": port})
     with open_workbench(config) as bench:
         parts = serving_parts(bench, config_file=file)
@@ -34,6 +41,17 @@ def main() -> None:
 
 def _shared(**fields: Any) -> Arm:
     return Arm(**{**fields, "isolated": False})
+
+
+_submit = IsolatedArm.submit
+
+
+async def _twice(arm: IsolatedArm, data: bytes, deadline_s: float) -> IsolatedAnswer:
+    began = time.monotonic()
+    answer = await _submit(arm, data, deadline_s)
+    if arm.name == CANDIDATE:
+        await asyncio.sleep(time.monotonic() - began)
+    return answer
 
 
 def _bare(parts: ServingParts) -> ServingParts:

@@ -2,6 +2,7 @@
 
     python benchmarks/rollouts.py swaps --times 100   # promotions and rollbacks: failures, stale answers, p99
     python benchmarks/rollouts.py equal --times 200   # canaries of a model against itself: how many are taken back
+    python benchmarks/rollouts.py twice --times 20    # candidates that take twice as long: how soon they are found
     python benchmarks/rollouts.py overhead --times 3  # throughput with and without routing, log and evidence
 
 Two servers of one project with two trained models, on one machine together with the client. The policies are those of
@@ -20,11 +21,13 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from ecosight.rollouts import CANDIDATE
 from modalities.sound.demo import write_demo
 from pipeline.wiring import open_workbench
 
@@ -122,6 +125,33 @@ def _equal(project: Project, times: int) -> dict[str, Any]:
     }
 
 
+def _twice(project: Project, times: int) -> dict[str, Any]:
+    """Canaries of 10%, each answer of the candidate twice as long as the same model's: from its first client on."""
+    policy = {**QUICK, "steps": [10, 100], "reference_requests": 200, "min_step_s": 600}
+    found_s, answers, after_s, said = [], [], [], Counter[str]()
+    with project.servers("twice", "twice") as site, site.load() as rows:
+        for _ in range(times):
+            body = {"candidate": site.other(), "strategy": "canary", "policy": policy}
+            rollout = site.post("/rollouts", body)["rollout"]["id"]
+            site.wait(rollout, "rolled_back", timeout_s=300)
+            incident = next(each for each in site.get("/incidents")["incidents"] if each["rollout_id"] == rollout)
+            said[incident["trigger"]["name"]] += 1
+            decided, met = datetime.fromisoformat(incident["opened_at"]), site.met_by_candidate(rollout)
+            found_s.append((decided - met[0]).total_seconds())
+            after_s.append((met[-1] - decided).total_seconds())
+            answers.append(len(met))
+            site.unlatch()
+    return {
+        "canaries": times,
+        "found": _spread(found_s),
+        "candidate_answers": sorted(answers),
+        "last_answer_after_s": round(max(after_s), 2),
+        "triggers": dict(said),
+        "requests": len(rows),
+        "failed": [row[2] for row in rows if row[2] != "200"][:5],
+    }
+
+
 def _overhead(project: Project, times: int) -> dict[str, Any]:
     """Requests a second of one server, 32 at once. In turns: bare, without a rollout, and with a canary.
 
@@ -147,7 +177,7 @@ def _throughput_in_canary(site: Site) -> float:
     return rps
 
 
-MEASURES = {"swaps": _swaps, "equal": _equal, "overhead": _overhead}
+MEASURES = {"swaps": _swaps, "equal": _equal, "twice": _twice, "overhead": _overhead}
 
 
 # -- the site ----------------------------------------------------------------------------------------
@@ -257,6 +287,12 @@ class Site:
             history = bench.routings.history(limit=100_000)
         return [(each.made_at.timestamp(), {arm.model.version for arm in each.arms if arm.weight}) for each in history]
 
+    def met_by_candidate(self, rollout_id: str) -> list[datetime]:
+        """When the candidate was to answer, in order."""
+        with open_workbench(self._folder / "config.yaml") as bench:
+            exposures, _ = bench.exposures.since(rollout_id, 0, limit=1_000_000)
+        return sorted(each.at for each in exposures if each.intended == CANDIDATE)
+
     def complaints(self) -> list[str]:
         """What the servers logged as errors."""
         lines = [line for log in self._folder.glob("server-*.log") for line in log.read_text("utf-8").splitlines()]
@@ -316,7 +352,9 @@ def _latency(rows: list[list[Any]]) -> dict[str, float]:
 
 def _spread(took: list[float]) -> dict[str, float]:
     took = sorted(took)
-    return {"times": len(took), "median_s": took[len(took) // 2], "longest_s": took[-1]} if took else {}
+    if not took:
+        return {}
+    return {"times": len(took), "median_s": round(took[len(took) // 2], 2), "longest_s": round(took[-1], 2)}
 
 
 if __name__ == "__main__":

@@ -151,7 +151,7 @@ class Rollout:
         stage_since: when the weights last changed.
         threshold_ms: the control's q99 of the reference window, frozen; None until it is known. Above it an answer is
             slow.
-        sluggish_ms: its q90, above which an answer is sluggish.
+        median_ms: its median of the same window.
         weights: buckets by arm name, of a strategy that draws them anew for each stage; else empty.
         outcome: why it ended, or why it is paused, in a sentence.
         paused_for: what a pause is about, where that matters: ``budget``: its blast radius is spent, and the candidates
@@ -172,7 +172,7 @@ class Rollout:
     stage: int = 0
     stage_since: datetime | None = None
     threshold_ms: float | None = None
-    sluggish_ms: float | None = None
+    median_ms: float | None = None
     finished_at: datetime | None = None
     weights: Mapping[str, int] = field(default_factory=dict)
     outcome: str = ""

@@ -217,13 +217,12 @@ def _evidence_lines(evidence: Told | None) -> list[str]:
         if any((candidate.get("pairs") or {}).values()):
             copies.append(_copies_line(candidate))
             continue
-        for metric in ("errors", "slow", "sluggish", "wrong"):
+        for metric in ("errors", "slow", "wrong"):
             rows.append((f"{candidate['arm']} {metric}", *_rates(candidate.get(metric) or {})))
     if rows:
         rows.insert(0, ("against the control", "candidate bad / keys", "control bad / keys", "candidate", "control"))
-    slow, sluggish = (_limit(evidence.get(name)) for name in ("threshold_ms", "sluggish_ms"))
-    limits = f" (slow is above {slow}, sluggish above {sluggish})" if rows else ""
-    return ["", f"evidence of stage {evidence['stage']}{limits}", *copies, *(table(rows) if rows else ())]
+    slow = f" (slow is above {_limit(evidence.get('threshold_ms'))})" if rows else ""
+    return ["", f"evidence of stage {evidence['stage']}{slow}", *copies, *(table(rows) if rows else ())]
 
 
 def _copies_line(candidate: Told) -> str:

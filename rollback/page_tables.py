@@ -12,7 +12,7 @@ __all__ = ["dataset_section", "failed_section", "review_section", "slices_sectio
 Report = Mapping[str, Any]
 Row = tuple[Sequence[str], bool, AbstractSet[int]]
 """Cells, whether it is bad, and which cells say so."""
-_METRICS = {"errors": "failed", "slow": "slow", "sluggish": "sluggish", "wrong": "wrong"}
+_METRICS = {"errors": "failed", "slow": "slow", "wrong": "wrong"}
 
 
 def stages_section(report: Report) -> str:

@@ -7,6 +7,7 @@ counts they take. Nothing here reads a clock, draws without a seed, or does I/O.
 from __future__ import annotations
 
 from ab_testing.stats.analyzer import StatisticalAnalyzer
+from ab_testing.stats.arm_latencies import ArmLatencies, StageLatencies
 from ab_testing.stats.assignment import AssignmentCounts, AssignmentStage
 from ab_testing.stats.counts import ArmCounts, StageCounts
 from ab_testing.stats.forecast import Forecast
@@ -14,9 +15,11 @@ from ab_testing.stats.histogram import LatencyHistogram
 from ab_testing.stats.moments import Moments
 from ab_testing.stats.pairs import PairCounts
 from ab_testing.stats.result import TestResult, Verdict
+from ab_testing.stats.shift import UsualLatency
 
 __all__ = [
     "ArmCounts",
+    "ArmLatencies",
     "AssignmentCounts",
     "AssignmentStage",
     "Forecast",
@@ -24,7 +27,9 @@ __all__ = [
     "Moments",
     "PairCounts",
     "StageCounts",
+    "StageLatencies",
     "StatisticalAnalyzer",
     "TestResult",
+    "UsualLatency",
     "Verdict",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+from ab_testing.stats.arm_latencies import ArmLatencies
 from ab_testing.stats.assignment import AssignmentCounts
 from ab_testing.stats.counts import ArmCounts
 from ab_testing.stats.growth import MemorySeries
@@ -25,6 +26,7 @@ from ab_testing.stats.multiplicity import bonferroni
 from ab_testing.stats.pairs import PairCounts
 from ab_testing.stats.ratio import WORST_RATIO
 from ab_testing.stats.result import TestResult
+from ab_testing.stats.shift import UsualLatency
 from ab_testing.stats.thompson import thompson_weights
 from ecosight.errors import InvalidInput
 
@@ -89,7 +91,8 @@ class StatisticalAnalyzer:
         control: LatencyHistogram,
         candidate: LatencyHistogram,
         *,
-        sluggish: ArmCounts | None = None,
+        first_answers: ArmLatencies | None = None,
+        usual: UsualLatency | None = None,
         q: float = 0.99,
         margin: float = MARGIN,
         min_ratio: float = 1.2,
@@ -103,7 +106,8 @@ class StatisticalAnalyzer:
             counts,
             control,
             candidate,
-            sluggish=sluggish,
+            first_answers=first_answers,
+            usual=usual,
             q=q,
             margin=margin,
             alpha=self.rollback_alpha,

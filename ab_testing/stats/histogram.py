@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ecosight.errors import InvalidInput, NotEnoughData
 
-__all__ = ["LatencyHistogram", "bucket_of", "upper_edge_ms"]
+__all__ = ["LatencyHistogram", "bucket_of", "buckets_of", "upper_edge_ms"]
 
 GROWTH = 1.01
 LOWEST, HIGHEST = -694, 1620
@@ -31,6 +31,19 @@ def bucket_of(latency_ms: float) -> int:
     if latency_ms <= 0:
         return LOWEST
     return min(HIGHEST, max(LOWEST, math.ceil(math.log(latency_ms) / _PER_BUCKET)))
+
+
+def buckets_of(latencies_ms: ArrayLike) -> NDArray[np.int64]:
+    """The buckets of many latencies, (n,).
+
+    Raises: InvalidInput: one is not a finite number.
+    """
+    values = np.asarray(latencies_ms, dtype=np.float64).ravel()
+    if not np.isfinite(values).all():
+        raise InvalidInput("a latency is not a finite number")
+    with np.errstate(divide="ignore"):
+        index = np.ceil(np.log(np.maximum(values, 0.0)) / _PER_BUCKET)
+    return np.clip(index, LOWEST, HIGHEST).astype(np.int64)
 
 
 def upper_edge_ms(bucket: int) -> float:
@@ -59,12 +72,7 @@ class LatencyHistogram:
     @classmethod
     def of(cls, latencies_ms: ArrayLike) -> Self:
         """The histogram of some latencies."""
-        values = np.asarray(latencies_ms, dtype=np.float64).ravel()
-        if not np.isfinite(values).all():
-            raise InvalidInput("a latency is not a finite number")
-        with np.errstate(divide="ignore"):
-            index = np.ceil(np.log(np.maximum(values, 0.0)) / _PER_BUCKET)
-        found, counts = np.unique(np.clip(index, LOWEST, HIGHEST).astype(np.int64), return_counts=True)
+        found, counts = np.unique(buckets_of(latencies_ms), return_counts=True)
         return cls(tuple(zip(found.tolist(), counts.tolist(), strict=True)))
 
     @classmethod

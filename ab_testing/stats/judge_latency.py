@@ -1,4 +1,4 @@
-"""Owns the verdict about slow answers: rates of units beyond frozen thresholds, and the ratio of a quantile."""
+"""Owns the verdict about slow answers: slow in rare cases, or slower as a whole, and the ratio of a quantile."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ab_testing.stats.arm_latencies import ArmLatencies
 from ab_testing.stats.counts import ArmCounts
 from ab_testing.stats.histogram import LatencyHistogram
 from ab_testing.stats.judge_rates import MARGIN, MIN_BAD, VISIBLE_RATE, VISIBLE_RATIO, judge_counts, log_e_of
 from ab_testing.stats.quantiles import quantile_interval_ms
 from ab_testing.stats.result import TestResult
+from ab_testing.stats.shift import UsualLatency, log_e_slower
 from ecosight.errors import InvalidInput
 
-__all__ = ["SLUGGISH_Q", "judge_latency"]
+__all__ = ["judge_latency"]
 
-SLUGGISH_Q = 0.9
-"""Slower in everything shows here first: ten times as many answers lie above the control's 90th percentile as above its
-99th, and a model that takes half as long again sends twice and six times as many beyond them. What is slow in rare
-cases only shows at the 99th alone."""
+WHOLE_Q = 0.9
+"""The quantile by which answers are compared that are slower as a whole: of few answers, a single straggler is the 99th
+percentile."""
 
 
 def judge_latency(
@@ -27,7 +28,8 @@ def judge_latency(
     control: LatencyHistogram,
     candidate: LatencyHistogram,
     *,
-    sluggish: ArmCounts | None = None,
+    first_answers: ArmLatencies | None = None,
+    usual: UsualLatency | None = None,
     q: float = 0.99,
     name: str = "latency_p99",
     margin: float = MARGIN,
@@ -41,17 +43,17 @@ def judge_latency(
 ) -> TestResult:
     """Are the candidate's answers slower? Counts are of units that were slower than the frozen threshold.
 
-    With two thresholds the e-value is the mean of both e-values, which is one itself. The lower one's counts as nothing
-    while the quantile that it stands for is not ``min_ratio`` times the control's (a difference of a few percent
-    between two processes becomes certain there long before it matters), or ``q`` is known not to be. Where it counts,
-    its quantile is what is compared as long as ``q`` itself says less: of few answers, a single straggler is the 99th
-    percentile.
+    With the first answers the e-value is the mean of two, which is one itself: of units beyond the threshold, which
+    finds what is slow in rare cases, and of a shift of all first answers (``log_e_slower``), which finds in a third of
+    the time what is slower in everything. The second counts as nothing while the 90th percentile is not ``min_ratio``
+    times the control's, or ``q`` is known not to be. Where it counts, the 90th percentile is what is compared as long
+    as ``q`` itself says less.
 
     Args:
         counts: units, and those with an answer above ``freeze_threshold_ms`` of the control before the rollout.
         control, candidate: all latencies during the rollout; they say by how much it is slower.
-        sluggish: the same units, and those above ``freeze_threshold_ms(…, q=SLUGGISH_Q)``; it finds a model that is
-            slower in everything in half of the time. None: it was not counted.
+        first_answers: to the same units. None: they were not kept.
+        usual: the control's latency before the rollout. None: only ``counts`` are judged.
         q: the quantile that is shown and compared.
         min_ratio: a ratio of quantiles below never rolls back.
         margin, alpha, min_bad, visible_ratio, visible_rate, units_per_s, share: as ``judge_rates``.
@@ -63,14 +65,14 @@ def judge_latency(
     worst_ratio = 1 / (1 - q)
     log_e, bad, weight = log_e_of(counts, margin, worst_ratio), counts.candidate_bad, 1.0
     compared = _Compared.of(control, candidate, q, alpha)
-    if sluggish is not None:
+    if first_answers is not None and usual is not None:
         weight = 0.5
         log_e += math.log(weight)
-        lower = _Compared.of(control, candidate, SLUGGISH_Q, alpha)
-        if lower.ratio >= min_ratio and compared.high >= min_ratio:
-            second = log_e_of(sluggish, margin, 1 / (1 - SLUGGISH_Q)) + math.log(1 - weight)
-            log_e, bad = float(np.logaddexp(log_e, second)), max(bad, sluggish.candidate_bad)
-            compared = compared if compared.ratio >= min_ratio else lower
+        whole = _Compared.of(control, candidate, WHOLE_Q, alpha)
+        if whole.ratio >= min_ratio and compared.high >= min_ratio:
+            log_e = float(np.logaddexp(log_e, log_e_slower(first_answers, usual) + math.log(1 - weight)))
+            bad = max(bad, sum(stage.candidate.above(whole.usual_ms) for stage in first_answers.stages))
+            compared = compared if compared.ratio >= min_ratio else whole
     return judge_counts(
         counts,
         log_e=log_e,
@@ -97,6 +99,7 @@ class _Compared:
     """A quantile of both arms: the candidate's as a multiple of the control's, NaN where an arm has no latencies."""
 
     q: float
+    usual_ms: float = math.nan
     ratio: float = math.nan
     low: float = 0.0
     high: float = math.inf
@@ -112,6 +115,7 @@ class _Compared:
         least, most = quantile_interval_ms(control, q, alpha=alpha / 2)
         return cls(
             q,
+            usual_ms=usual,
             ratio=slow / usual,
             low=low / most if most is not None else 0.0,
             high=high / least if high is not None and least > 0 else math.inf,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,9 +31,11 @@ def routing_from(told: Mapping[str, Any]) -> Routing:
 
 
 def rollout_from(told: Mapping[str, Any]) -> Rollout:
+    """A row of another version of the program may hold what this one does not know."""
+    known = {each.name for each in fields(Rollout)}
     return Rollout(
         **{
-            **told,
+            **{name: value for name, value in told.items() if name in known},
             "champion": ModelRef(**told["champion"]),
             "candidates": {name: ModelRef(**model) for name, model in told["candidates"].items()},
             **{name: _moment(told[name]) for name in ("started_at", "stage_since", "finished_at")},

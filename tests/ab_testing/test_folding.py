@@ -16,7 +16,9 @@ from ab_testing.evidence import CandidateEvidence, Evidence
 from ab_testing.folding import EvidenceFold
 from ab_testing.policy import Policy
 from ab_testing.router import Router
+from ab_testing.stats import ArmLatencies, LatencyHistogram, UsualLatency
 from ab_testing.stats.judge_rates import log_e_of
+from ab_testing.stats.shift import log_e_slower
 from ab_testing.strategies.base import split_arms
 from ab_testing.strategies.gates import accuracy_gate
 from ecosight.rollouts import CANDIDATE, CHAMPION, CONTROL, Exposure
@@ -74,8 +76,10 @@ def test_what_the_control_met_before_anybody_was_compared_uses_up_no_key() -> No
                 more: dict[str, Any] = {"key": f"{number}-{key}", "stage": stage, "latency_ms": 90.0}
                 answers += [an_exposure(name, arm, **more), an_exposure(name + 1, arm, fault="error", **more)]
                 truths.append((f"pred_{name}", "another"))
-    found = candidate(answers, truths=truths, threshold_ms=50.0, sluggish_ms=40.0)
-    for counts in (found.errors, found.slow, found.sluggish, found.wrong):
+    found = candidate(answers, truths=truths, threshold_ms=50.0)
+    (first,) = found.first_answers.stages
+    assert first.candidate.count == first.control.count == 5
+    for counts in (found.errors, found.slow, found.wrong):
         assert (counts.candidate_units, counts.candidate_bad) == (counts.control_units, counts.control_bad) == (5, 5)
     assert found.labelled.candidate_bad == found.labelled.control_bad == 5
     slices = evidence(answers).slices["label"]["dog_bark"]
@@ -135,12 +139,21 @@ def test_slow_answers_are_found_once_the_threshold_is_frozen() -> None:
     )  # the champion in the server is no fair comparison
 
 
-def test_sluggish_answers_are_found_with_the_slow_ones() -> None:
-    answers = [an_exposure(1, latency_ms=90), an_exposure(2, latency_ms=30), an_exposure(3, CONTROL, latency_ms=20)]
-    found = candidate(answers, threshold_ms=50.0, sluggish_ms=25.0)
-    assert (found.slow.candidate_bad, found.sluggish.candidate_bad) == (1, 2)
-    assert (found.sluggish.control_units, found.sluggish.control_bad) == (1, 0)
-    assert candidate(answers, threshold_ms=50.0).sluggish.candidate_bad == 0  # of a rollout that began before they were
+def test_of_each_key_the_first_answer_is_kept_in_the_arm_that_gave_it() -> None:
+    answers = [
+        an_exposure(1, key="again", latency_ms=90),
+        an_exposure(2, key="again", latency_ms=30, at=BEGAN + timedelta(hours=1)),
+        an_exposure(3, CONTROL, key="moved", latency_ms=20),
+        an_exposure(4, key="moved", stage=2, latency_ms=70),
+        an_exposure(5, key="fresh", stage=2, latency_ms=40),
+        an_exposure(6, key="failed", fault="error", latency_ms=500),
+        an_exposure(7, CHAMPION, key="elsewhere", latency_ms=5),
+    ]
+    expected = ArmLatencies.at(0.5, candidate=LatencyHistogram.of([90, 40]), control=LatencyHistogram.of([20]))
+    for rows in (answers, answers[::-1]):
+        found = candidate(rows).first_answers
+        assert [stage.share for stage in found.stages] == [0.5]  # of the two arms, in stage 1 and in stage 2
+        assert found == expected
 
 
 def test_truths_count_whether_they_come_before_the_answer_or_after() -> None:
@@ -244,7 +257,7 @@ def test_evidence_survives_json() -> None:
 @pytest.mark.parametrize("slow_from", [1, 2, 3])
 def test_equal_models_are_equally_slow_along_a_ramp(steps: tuple[float, ...], slow_from: int) -> None:
     """Every key asks at every step, and each answer from the step ``slow_from`` on is slow, in whatever arm."""
-    fold, number = EvidenceFold(a_rollout(threshold_ms=50.0, sluggish_ms=20.0)), 0
+    fold, number = EvidenceFold(a_rollout(threshold_ms=50.0)), 0
     for stage, percent in enumerate(steps, start=1):
         weights = {arm.name: arm.weight for arm in split_arms(a_rollout(), percent)}
         routing = a_routing(stage, champion=weights[CHAMPION], candidate=weights[CANDIDATE], control=weights[CONTROL])
@@ -255,7 +268,7 @@ def test_equal_models_are_equally_slow_along_a_ramp(steps: tuple[float, ...], sl
             latency_ms = 90.0 if stage >= slow_from else 10.0
             fold.add([an_exposure(number, router.assign(key).name, key=key, stage=stage, latency_ms=latency_ms)])
     found = fold.snapshot(BEGAN + timedelta(hours=1), [], epoch=2).candidates[0]
-    assert found.slow == found.sluggish
+    assert log_e_slower(found.first_answers, UsualLatency(median_ms=10.0, p99_ms=50.0)) < 0
     assert log_e_of(found.slow, 0.0, 100.0) < 4.6
     for each in found.slow.stages:
         bad = each.candidate_bad + each.control_bad

@@ -193,6 +193,7 @@ def test_a_bad_candidate_is_taken_back_and_no_client_sees_it(site: Site, behavio
     [
         ("some_errors", "errors", {}),
         ("slow", "latency", {}),
+        ("twice", "latency", {}),
         ("leak", "memory", {"memory_after_min": 1.0}),
         ("wrong 0.2", "accuracy", {"accuracy": "required", "steps": [40, 100]}),
     ],

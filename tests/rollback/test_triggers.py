@@ -15,6 +15,7 @@ from sample_incident import make_rollout
 from ab_testing.evidence import CandidateEvidence, Evidence
 from ab_testing.health import Check, Health
 from ab_testing.policy import Policy
+from ab_testing.stats.arm_latencies import ArmLatencies
 from ab_testing.stats.assignment import AssignmentCounts
 from ab_testing.stats.counts import ArmCounts
 from ab_testing.stats.histogram import LatencyHistogram
@@ -128,10 +129,10 @@ def test_slower_answers_trip_only_once_it_is_known_what_is_slow() -> None:
         "control_latency": LatencyHistogram.of(usual),
     }
     assert names(look(**slow)) == ["latency"]
-    sluggish = ArmCounts.at(0.5, control=(2000, 200), candidate=(2000, 1900))
-    few = {**slow, "slow": ArmCounts.at(0.5, control=(2000, 0), candidate=(2000, 4)), "sluggish": sluggish}
-    assert names(look(**few)) == []  # a rollout from before there were two thresholds
-    assert names(look(**few, evidence={"sluggish_ms": 30.0})) == ["latency"]
+    first = ArmLatencies.at(0.5, control=slow["control_latency"], candidate=slow["latency"])
+    few = {**slow, "slow": ArmCounts.at(0.5, control=(2000, 0), candidate=(2000, 4)), "first_answers": first}
+    assert names(look(**few)) == []  # a rollout from before its median was kept
+    assert names(look(**few, evidence={"median_ms": 20.0})) == ["latency"]
     unknown = look(**slow, evidence={"threshold_ms": None})
     assert unknown.trips == ()
     assert "says what is slow" in check(unknown, "latency").missing

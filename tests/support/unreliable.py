@@ -1,12 +1,13 @@
 """A sound modality whose models misbehave as a file says, found as a plug-in like anybody's.
 
 The file maps a model's digest to what it does: ``load_crash``, ``load_error``, ``crash``, ``hang``, ``nan``, ``errors``
-(every call), ``some_errors`` (5% of the calls), ``slow`` (20 ms more), ``leak`` (20 MB a minute), ``wrong 0.2``
-(another label for a fifth of the recordings).
+(every call), ``some_errors`` (5% of the calls), ``slow`` (20 ms more), ``twice`` (the whole answer takes twice as long,
+which the server sees to), ``leak`` (20 MB a minute), ``wrong 0.2`` (another label for a fifth of the recordings).
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -18,6 +19,8 @@ from typing import Any
 import numpy as np
 
 from modalities.sound import SoundModality
+from serving.isolation.answers import IsolatedAnswer
+from serving.isolation.arm import IsolatedArm
 
 FILE = "UNRELIABLE"
 LEAKED: list[bytearray] = []
@@ -92,6 +95,21 @@ class _Unreliable:
         now = time.monotonic()
         owed_mb = (now - self._leaking_since) * mb_per_min / 60 - len(LEAKED) / 16
         LEAKED.extend(bytearray(os.urandom(1 << 16)) for _ in range(int(16 * owed_mb)))
+
+
+_submit = IsolatedArm.submit
+
+
+async def _submit_or_twice(arm: IsolatedArm, data: bytes, deadline_s: float) -> IsolatedAnswer:
+    began = time.monotonic()
+    answer = await _submit(arm, data, deadline_s)
+    if _behaviour(arm.model.digest) == "twice":
+        await asyncio.sleep(time.monotonic() - began)
+    return answer
+
+
+if FILE in os.environ:
+    IsolatedArm.submit = _submit_or_twice  # type: ignore[method-assign]
 
 
 def _behaviour(digest: str) -> str:

@@ -11,18 +11,20 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import ArrayLike
 
 from ab_testing.stats import (
     ArmCounts,
+    ArmLatencies,
     AssignmentCounts,
     LatencyHistogram,
     Moments,
     PairCounts,
     StatisticalAnalyzer,
     TestResult,
+    UsualLatency,
     Verdict,
 )
-from ab_testing.stats.mixing import Floats
 from ecosight.errors import InvalidInput
 
 ANALYZER = StatisticalAnalyzer()
@@ -149,72 +151,67 @@ def test_harm_is_a_breach_only_where_it_matters() -> None:
     assert ANALYZER.compare_rates(ArmCounts.at(0.01, control=(9_900, 0), candidate=(100, 5))).verdict is Verdict.BREACH
 
 
-def slow_and_sluggish(usual: Floats, ours: Floats, theirs: Floats) -> tuple[TestResult, TestResult]:
-    """What is said of the candidate's and the control's latencies: without the lower threshold, and with it."""
-    slow, sluggish = (
-        ArmCounts.at(
-            0.2,
-            candidate=(len(ours), int((ours > limit).sum())),
-            control=(len(theirs), int((theirs > limit).sum())),
-        )
-        for limit in np.quantile(usual, [0.99, 0.9])
+def compared(usual: ArrayLike, ours: ArrayLike, theirs: ArrayLike, share: float = 0.5) -> tuple[TestResult, TestResult]:
+    """What is said of the candidate's and the control's latencies: by the slow ones alone, and by all first answers."""
+    before, candidate, control = (LatencyHistogram.of(each) for each in (usual, ours, theirs))
+    known = UsualLatency(median_ms=before.quantile_ms(0.5), p99_ms=before.quantile_ms(0.99))
+    counts = ArmCounts.at(
+        share,
+        candidate=(candidate.count, candidate.above(known.p99_ms)),
+        control=(control.count, control.above(known.p99_ms)),
     )
-    arms = LatencyHistogram.of(theirs), LatencyHistogram.of(ours)
-    return ANALYZER.compare_latency(slow, *arms), ANALYZER.compare_latency(slow, *arms, sluggish=sluggish)
+    first = ArmLatencies.at(share, control=control, candidate=candidate)
+    return (
+        ANALYZER.compare_latency(counts, control, candidate),
+        ANALYZER.compare_latency(counts, control, candidate, first_answers=first, usual=known),
+    )
 
 
-def test_what_is_slower_in_everything_is_found_by_the_lower_threshold() -> None:
+def test_what_is_slower_in_everything_is_found_by_the_first_answers() -> None:
     """After 20 s of 5 and 20 answers a second: half as long again is found in most canaries, by the p99 in few."""
     found = np.zeros(2)
     for seed in range(40):
         rng = np.random.default_rng(seed)
         drawn = (rng.lognormal(3 + np.log(f), 0.5, n) for f, n in ((1, 2000), (1.5, 100), (1, 400)))
-        found += [told.verdict is Verdict.BREACH for told in slow_and_sluggish(*drawn)]
+        found += [told.verdict is Verdict.BREACH for told in compared(*drawn, share=0.2)]
     alone, both = found
-    assert both >= 26
+    assert both >= 34
     assert alone <= 16
 
 
-def test_what_is_slow_in_rare_cases_is_found_by_the_upper_threshold() -> None:
+def test_what_is_slow_in_rare_cases_is_found_by_the_threshold() -> None:
     rng = np.random.default_rng(5)
     usual, ours, theirs = (rng.lognormal(3, 0.5, n) for n in (2000, 600, 2400))
     ours[rng.random(600) < 0.05] *= 10
-    assert all(told.verdict is Verdict.BREACH for told in slow_and_sluggish(usual, ours, theirs))
+    assert all(told.verdict is Verdict.BREACH for told in compared(usual, ours, theirs, share=0.2))
 
 
 def test_a_few_percent_between_two_processes_are_no_harm_however_sure_they_are() -> None:
     """Also while a few stragglers make the 99th percentile look a fifth higher."""
     slow = ArmCounts.at(0.5, candidate=(1000, 14), control=(1000, 10))
-    sluggish = ArmCounts.at(0.5, candidate=(1000, 250), control=(1000, 100))
-    usual = np.linspace(20, 22, 1000)
-    theirs, ours = LatencyHistogram.of(usual), LatencyHistogram.of(np.append(usual[14:] + 0.5, [30.0] * 14))
-    told = ANALYZER.compare_latency(slow, theirs, ours, sluggish=sluggish)
-    assert told.effect is not None
-    assert told.effect > 1.2
-    assert told.verdict is not Verdict.BREACH
-    slower = LatencyHistogram.of(np.append(usual[14:] + 5.5, [30.0] * 14))  # by a quarter in everything
-    assert ANALYZER.compare_latency(slow, theirs, slower, sluggish=sluggish).verdict is Verdict.BREACH
+    usual, known = np.linspace(20, 22, 1000), UsualLatency(median_ms=21, p99_ms=25)
+    for more_ms, verdict in ((0.5, Verdict.INSUFFICIENT), (5.5, Verdict.BREACH)):
+        theirs, ours = LatencyHistogram.of(usual), LatencyHistogram.of(np.append(usual[14:] + more_ms, [30.0] * 14))
+        first = ArmLatencies.at(0.5, control=theirs, candidate=ours)
+        told = ANALYZER.compare_latency(slow, theirs, ours, first_answers=first, usual=known)
+        assert told.effect is not None
+        assert told.effect > 1.2
+        assert told.verdict is verdict
 
 
 def test_one_straggler_of_the_control_does_not_hide_a_candidate_that_takes_twice_as_long() -> None:
     """Of thirty answers it is the 99th percentile."""
-    slow, sluggish = (ArmCounts.at(0.5, candidate=(30, bad), control=(30, 1)) for bad in (4, 30))
-    theirs, ours = LatencyHistogram.of([*[10.0] * 29, 96.0]), LatencyHistogram.of([20.0] * 30)
-    told = ANALYZER.compare_latency(slow, theirs, ours, sluggish=sluggish)
+    alone, told = compared([10.0, 11.0, 12.0, 25.0], [20.0] * 30, [*[10.0] * 29, 96.0])
     assert (told.verdict, told.effect_name) == (Verdict.BREACH, "p90_ratio")
     assert told.effect == pytest.approx(2.0, rel=0.02)
     assert "the 90% quantile is 20" in told.reason
-    assert ANALYZER.compare_latency(slow, theirs, ours).verdict is not Verdict.BREACH
+    assert alone.verdict is not Verdict.BREACH
 
 
 def test_where_the_99th_percentile_is_known_to_be_alike_the_90th_alone_takes_nothing_back() -> None:
     rng = np.random.default_rng(7)
     theirs, ours = (np.append(rng.normal(mean, 1, 28_800), np.full(1_200, 100.0)) for mean in (10, 14))
-    limits = [ArmCounts.at(0.5, candidate=(30_000, bad), control=(30_000, 1_200)) for bad in (1_200, 29_000)]
-    told = ANALYZER.compare_latency(
-        limits[0], LatencyHistogram.of(theirs), LatencyHistogram.of(ours), sluggish=limits[1]
-    )
-    assert told.verdict is not Verdict.BREACH
+    assert compared(theirs, ours, theirs)[1].verdict is not Verdict.BREACH
 
 
 def test_metrics_that_may_roll_back_share_alpha() -> None:

@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 
 from ab_testing.stats import (
     ArmCounts,
+    ArmLatencies,
     AssignmentCounts,
     AssignmentStage,
     LatencyHistogram,
     Moments,
     PairCounts,
     StageCounts,
+    StageLatencies,
 )
 from ecosight.errors import EcosightError, InvalidInput
 
@@ -37,9 +39,15 @@ assignments = st.lists(
 ).map(lambda found: AssignmentCounts(tuple(found)))
 pair_counts = st.builds(PairCounts, agreed=few, candidate_right=few, control_right=few, neither_right=few, pending=few)
 histograms = st.lists(st.floats(0, 1e8), max_size=20).map(LatencyHistogram.of)
+arm_latencies = st.lists(
+    st.builds(StageLatencies, share=st.sampled_from([0.1, 0.25, 0.5]), control=histograms, candidate=histograms),
+    max_size=3,
+).map(lambda found: ArmLatencies(tuple(found)))
+
+all_kinds = (arm_counts, arm_latencies, assignments, pair_counts, histograms)
 
 
-@given(st.one_of(*(st.tuples(each, each, each) for each in (arm_counts, assignments, pair_counts, histograms))))
+@given(st.one_of(*(st.tuples(each, each, each) for each in all_kinds)))
 def test_replicas_add_up_in_any_order(three: tuple[Any, Any, Any]) -> None:
     a, b, c = three
     assert (a + b) + c == a + (b + c)
@@ -47,7 +55,7 @@ def test_replicas_add_up_in_any_order(three: tuple[Any, Any, Any]) -> None:
     assert a + type(a)() == a
 
 
-@given(st.one_of(arm_counts, assignments, pair_counts, histograms))
+@given(st.one_of(*all_kinds))
 def test_counts_survive_json(counts: Any) -> None:
     assert type(counts).from_dict(json.loads(json.dumps(counts.as_dict(), allow_nan=False))) == counts
 

@@ -70,7 +70,8 @@ def judge_latency(
         log_e += math.log(weight)
         whole = _Compared.of(control, candidate, WHOLE_Q, alpha)
         if whole.ratio >= min_ratio and compared.high >= min_ratio:
-            log_e = float(np.logaddexp(log_e, log_e_slower(first_answers, usual) + math.log(1 - weight)))
+            shift = log_e_slower(first_answers, usual, min_ratio=min_ratio)
+            log_e = float(np.logaddexp(log_e, shift + math.log(1 - weight)))
             bad = max(bad, sum(stage.candidate.above(whole.usual_ms) for stage in first_answers.stages))
             compared = compared if compared.ratio >= min_ratio else whole
     return judge_counts(

@@ -10,7 +10,7 @@ each of some shifts; and usual answers may be other than in the reference window
 
     E = Σ_k v_k Π_s Π_c (q_kc/m_skc)^(candidate in c) · (a_kc/m_skc)^(control in c)
 
-The candidate's latencies are divided by 1 + margin beforehand.
+The candidate's latencies are divided beforehand by what is tolerated.
 
 Source: Turner, Ly & Grünwald (2024), "Generic E-variables for exact sequential k-sample tests that allow for optional
 stopping", J. Stat. Plan. Inference 230, arXiv 2106.02693; with units that come in any order, by a share that is known,
@@ -32,11 +32,8 @@ from ab_testing.stats.histogram import GROWTH, LatencyHistogram
 from ab_testing.stats.mixing import Floats, log_mean_exp
 from ecosight.errors import InvalidInput
 
-__all__ = ["MARGIN_BUCKETS", "UsualLatency", "log_e_shift", "log_e_slower"]
+__all__ = ["UsualLatency", "log_e_shift", "log_e_slower", "tolerated_buckets"]
 
-MARGIN_BUCKETS = 10
-"""A candidate may be slower by so many buckets of the histogram, a tenth: two processes of one model differ by some
-percent, and what is beside it becomes certain in the end, however little it is."""
 SHIFTS = (0.15, 0.3, 0.6, 1.2, 2.4)
 """In standard deviations of ln(latency)."""
 PLACES = {0.0: 0.5, -1.0: 0.1, 1.0: 0.2, 2.0: 0.1, 4.0: 0.1}
@@ -78,15 +75,25 @@ class UsualLatency:
         return np.searchsorted(EDGES, place)
 
 
-def log_e_slower(latencies: ArmLatencies, usual: UsualLatency) -> float:
-    """ln of the e-value against "the candidate's answers take at most a tenth longer than the control's".
+def tolerated_buckets(min_ratio: float) -> int:
+    """By how many buckets of the histogram a candidate may be slower where ``min_ratio`` is the ratio that matters.
 
-    It holds at every look, and whatever the usual latencies were.
+    It is half of the way (in logarithms), a tenth for 1.2: two processes of one model differ by some percent, and any
+    difference becomes certain in the end, however little it is.
+    """
+    return max(0, math.floor(math.log(min_ratio) / (2 * math.log(GROWTH)))) if min_ratio > 0 else 0
+
+
+def log_e_slower(latencies: ArmLatencies, usual: UsualLatency, *, min_ratio: float = 1.2) -> float:
+    """ln of the e-value against "the candidate's answers take no longer than the control's, but for what is tolerated".
+
+    It holds at every look, and whatever the usual latencies were. ``min_ratio``: as ``tolerated_buckets``.
     """
     if not latencies.stages:
         return 0.0
     control = np.array([usual.binned(stage.control) for stage in latencies.stages])
-    candidate = np.array([usual.binned(stage.candidate, faster_by=MARGIN_BUCKETS) for stage in latencies.stages])
+    faster_by = tolerated_buckets(min_ratio)
+    candidate = np.array([usual.binned(stage.candidate, faster_by=faster_by) for stage in latencies.stages])
     return float(log_e_shift(control, candidate, tuple(stage.share for stage in latencies.stages)))
 
 

@@ -30,7 +30,7 @@ from ab_testing.stats.counts import ArmCounts
 from ab_testing.stats.histogram import LatencyHistogram, bucket_of, buckets_of
 from ab_testing.stats.mixing import log_threshold
 from ab_testing.stats.ratio import log_e_worse, rate_ratio
-from ab_testing.stats.shift import EDGES, MARGIN_BUCKETS, UsualLatency, log_e_shift
+from ab_testing.stats.shift import EDGES, UsualLatency, log_e_shift, tolerated_buckets
 from ecosight.seeds import generator
 from rollback.soft_trips import PARTS, WORST_WRONG
 from rollback.triggers import check_health
@@ -192,7 +192,9 @@ class Answers:
         for arm, (taken, per_second) in self._arms.items():
             second, buckets = np.repeat(np.arange(len(per_second)), per_second), buckets_of(taken)
             counts = np.zeros((len(per_second), 1, len(EDGES) + 1))
-            placed = self.usual.bins_of(buckets - (MARGIN_BUCKETS if arm == "candidate" else 0))
+            placed = self.usual.bins_of(
+                buckets - (tolerated_buckets(Policy().latency_ratio) if arm == "candidate" else 0)
+            )
             np.add.at(counts, (second, 0, placed), 1)
             bins[arm] = counts.cumsum(axis=0)
             above = buckets > bucket_of(self.usual.p99_ms)

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from ab_testing.stats import ArmLatencies, LatencyHistogram, UsualLatency
+from ab_testing.stats.histogram import GROWTH
 from ab_testing.stats.mixing import Floats
-from ab_testing.stats.shift import EDGES, MARGIN_BUCKETS, log_e_shift, log_e_slower
+from ab_testing.stats.shift import EDGES, log_e_shift, log_e_slower, tolerated_buckets
 from ecosight.errors import InvalidInput
 
 USUAL = UsualLatency(median_ms=20.0, p99_ms=20 * math.exp(0.5 * 2.3263))
@@ -56,15 +57,24 @@ def test_two_models_that_differ_by_less_than_a_tenth_are_alike_however_long_one_
     """With usual latencies that are not those of the reference, and not lognormal."""
     rng = np.random.default_rng(2)
     largest = []
-    for factor in (1.0, 1.09):
+    for factor in (1.0, 1.08):
         for drawn in (rng.lognormal(3.3, 0.5, 40_000), 5 + rng.exponential(20, 40_000), rng.uniform(99, 101, 40_000)):
             arms = LatencyHistogram.of(drawn[::2]), LatencyHistogram.of(factor * drawn[1::2])
             largest.append(log_e_slower(ArmLatencies.at(0.5, control=arms[0], candidate=arms[1]), USUAL))
     assert max(largest) < math.log(100)
 
 
-def test_the_margin_is_a_tenth() -> None:
-    assert pytest.approx(1.1, abs=0.005) == 1.01**MARGIN_BUCKETS
+@pytest.mark.parametrize(("min_ratio", "tolerated"), [(1.2, 1.095), (1.5, 1.225), (3.0, 1.732), (1.0, 1.0), (0.0, 1.0)])
+def test_what_is_tolerated_is_half_of_the_way_to_what_matters(min_ratio: float, tolerated: float) -> None:
+    assert math.exp(tolerated_buckets(min_ratio) * math.log(GROWTH)) == pytest.approx(tolerated, rel=0.01)
+
+
+def test_who_allows_half_as_long_again_is_not_told_of_a_fifth() -> None:
+    rng = np.random.default_rng(5)
+    control, candidate = (LatencyHistogram.of(factor * rng.lognormal(3, 0.5, 5_000)) for factor in (1.0, 1.2))
+    arms = ArmLatencies.at(0.5, control=control, candidate=candidate)
+    assert log_e_slower(arms, USUAL, min_ratio=1.2) > math.log(1000)
+    assert log_e_slower(arms, USUAL, min_ratio=1.5) < 0
 
 
 @pytest.mark.parametrize("now", [0.4, 1.0, 3.0, 6.0])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ecosight.errors import Conflict, InvalidInput, NotFound
+from ecosight.errors import Conflict, IntegrityError, InvalidInput, NotFound
 
 if TYPE_CHECKING:
     from ecosight.ports import RefStore
@@ -19,6 +19,7 @@ __all__ = ["MAIN", "NOWHERE", "BranchBook"]
 MAIN = "main"
 NOWHERE = "-"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 _RESERVED = re.compile(r"v?\d+|head|latest|[0-9a-f]{64}")
 
 
@@ -39,9 +40,19 @@ class BranchBook:
         return f"dataset/{self._dataset}/branch/{branch}"
 
     def get(self, branch: str) -> str | None:
-        """The digest of the newest version there; None where there is no such branch, or nothing on it yet."""
+        """The digest of the newest version there; None where there is no such branch, or nothing on it yet.
+
+        Raises: IntegrityError: what stands there is no digest.
+        """
         found = self._refs.get(self.ref(branch))
-        return None if found == NOWHERE else found
+        if found in (None, NOWHERE):
+            return None
+        if not _DIGEST.fullmatch(found):
+            raise IntegrityError(
+                f"the ref {self.ref(branch)!r} is damaged: it leads to {found[:80]!r}",
+                hint="Restore it from a backup, or delete it and push again.",
+            )
+        return found
 
     def move(self, branch: str, expected: str | None, new: str) -> bool:
         """Let a branch grow to another version, if it is still where it was; a branch that is not there is made."""

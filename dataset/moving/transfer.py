@@ -6,6 +6,7 @@ commit that another writer made meanwhile is never lost.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -193,7 +194,7 @@ def _copy_tags(source: _Side, target: _Side) -> None:
     """Tags whose versions the target has. A tag of the target that means something else stays as it is."""
     for name, record in source.tags().items():
         data = source.blobs.get(record)
-        version = _version_of(data)
+        version = _version_of(data, name)
         if version is None or not target.blobs.has(version):
             continue
         there = target.refs.get(name)
@@ -202,12 +203,17 @@ def _copy_tags(source: _Side, target: _Side) -> None:
         target.blobs.put(data)
         if there is None:
             target.refs.compare_and_set(name, None, record)
-        elif (old := _version_of(target.blobs.get(there))) and is_ancestor(old, version, target.reader.manifest):
+        elif (old := _version_of(target.blobs.get(there), name)) and is_ancestor(old, version, target.reader.manifest):
             target.refs.compare_and_set(name, there, record)
 
 
-def _version_of(record: bytes) -> str | None:
-    import json
-
-    found: str | None = json.loads(record)["version"]
+def _version_of(record: bytes, name: str) -> str | None:
+    """Raises: IntegrityError: the ref leads to no record of a tag."""
+    try:
+        told = json.loads(record)
+        found = told["version"]
+    except (ValueError, TypeError, KeyError):
+        found = 0
+    if not (found is None or isinstance(found, str)):
+        raise IntegrityError(f"the ref {name!r} leads to no record of a tag", hint="Delete that tag and make it anew.")
     return found

@@ -101,6 +101,19 @@ def test_two_who_push_do_not_lose_each_other_s_commits(
     assert_whole(here)
 
 
+def test_refs_of_a_remote_that_lead_nowhere_are_named(
+    here: DatasetRepository, there: DatasetRepository, remote: Remote
+) -> None:
+    send(here, remote)
+    assert remote.refs.compare_and_set("dataset/main/tag/spring", None, here.resolve())
+    with pytest.raises(IntegrityError, match="the ref 'dataset/main/tag/spring' leads to no record of a tag"):
+        fetch(there, remote)
+    assert remote.refs.compare_and_set("dataset/main/head", here.resolve(), "<html>moved</html>")
+    for move in (send, fetch):
+        with pytest.raises(IntegrityError, match="the ref 'dataset/main/head' is damaged: it leads to '<html>"):
+            move(here, remote)
+
+
 def test_a_dry_run_moves_nothing(here: DatasetRepository, remote: Remote) -> None:
     report = send(here, remote, dry_run=True)
     assert (report.blobs, report.versions, report.size_bytes) == (15, 1, 0)

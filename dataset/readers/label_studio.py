@@ -121,6 +121,8 @@ def _statements(result: Mapping[str, Any], who: str) -> list[Statement]:
         raise InvalidInput(f"results of the type {str(kind)[:40]!r} are not read")
     if not names:
         raise InvalidInput("it gives no label")
+    if isinstance(piece, Box) and result.get("image_rotation"):
+        raise InvalidInput("a rectangle in a picture that was turned while it was labelled cannot be cut")
     labels = tuple(text(name, "a label") for name in names)
     return [Statement(who=who, labels=labels, piece=piece)]
 

@@ -14,7 +14,7 @@ from dataset.labels import check_group, check_label
 from dataset.readers.encoded import encoding_of
 from dataset.readers.json_text import number
 from dataset.readers.source import Source
-from dataset.readers.tables import SEMICOLONS
+from dataset.readers.tables import parted_otherwise
 from dataset.readers.values import Found, ReadOptions, Skipped, Span
 from ecosight.errors import InvalidInput
 
@@ -78,9 +78,8 @@ def _rows(source: Path, faults: list[str]) -> Iterator[tuple[int, dict[str, str]
             if missing:
                 raise InvalidInput(
                     f"{source.name} has no column {' and no column '.join(missing)} (it has: {', '.join(columns)})",
-                    hint=SEMICOLONS
-                    if any(";" in name for name in columns)
-                    else "The first line names the columns: path,label or path,label,group.",
+                    hint=parted_otherwise(columns)
+                    or "The first line names the columns: path,label or path,label,group.",
                 )
             if twice := sorted(name for name in set(columns) if name and columns.count(name) > 1):
                 raise InvalidInput(f"{source.name} has several columns {twice[0]!r}", hint="Which one counts?")

@@ -19,6 +19,7 @@ from ecosight.errors import InvalidInput
 __all__ = ["RAVEN", "Raven"]
 
 _START, _END, _OFFSET = "Begin Time (s)", "End Time (s)", "File Offset (s)"
+_OWN = (_START, _END, _OFFSET, "Selection", "Begin File", "Begin Path", "Low Freq (Hz)", "High Freq (Hz)")
 _LABELS = (
     "annotation",
     "label",
@@ -55,7 +56,9 @@ class Raven:
         for table in self._tables(source) or source.notes(".txt", ".tsv", ".csv"):
             header = columns_of(source.head(table).partition("\n")[0], "\t")
             label = _label_column(table, header, options.label_column)
-            rows = list(table_rows(table, (_START, _END, label), delimiter="\t"))
+            spelt = {name.lower(): name for name in reversed(header)}
+            needed = [spelt.get(name.lower(), name) for name in (_START, _END)]
+            rows = [(line, _as_raven(cells)) for line, cells in table_rows(table, (*needed, label), delimiter="\t")]
             _check_offsets(table, [cells for _, cells in rows])
             seen: set[tuple[str, ...]] = set()
             for line, cells in rows:
@@ -73,7 +76,14 @@ RAVEN = Raven()
 
 
 def _is_table(head: str) -> bool:
-    return {_START, _END} <= set(columns_of(head.partition("\n")[0], "\t"))
+    names = {name.lower() for name in columns_of(head.partition("\n")[0], "\t")}
+    return {_START.lower(), _END.lower()} <= names
+
+
+def _as_raven(cells: Mapping[str, str]) -> dict[str, str]:
+    """With Raven's own columns as Raven spells them, beside what the table calls them."""
+    spelt = {name.lower(): name for name in _OWN}
+    return {**cells, **{spelt[name.lower()]: told for name, told in cells.items() if name.lower() in spelt}}
 
 
 def _check_offsets(table: Path, rows: Sequence[Mapping[str, str]]) -> None:

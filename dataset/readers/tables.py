@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
 from dataset.readers.encoded import encoding_of
 from ecosight.errors import InvalidInput
 
-__all__ = ["SEMICOLONS", "SURPLUS", "columns_of", "table_rows"]
-
-SEMICOLONS = "Its columns seem to be parted by semicolons, as some spreadsheets write them: save it with commas."
+__all__ = ["SURPLUS", "columns_of", "parted_otherwise", "table_rows"]
 
 SURPLUS = "\0"
 """The key of what a row has behind its last column, where that is anything; no column is called so."""
 
 _QUOTING: dict[str, Literal[0, 3]] = {",": csv.QUOTE_MINIMAL, "\t": csv.QUOTE_NONE}
+
+
+def parted_otherwise(columns: Iterable[str]) -> str:
+    """A hint where the columns of a table with commas seem to be parted by something else; else empty."""
+    joined = "".join(columns)
+    other = next((name for sign, name in ((";", "semicolons"), ("\t", "tabs")) if sign in joined), "")
+    return other and f"Its columns seem to be parted by {other}, as some spreadsheets write them: save it with commas."
 
 
 def columns_of(line: str, delimiter: str = ",") -> list[str]:
@@ -52,9 +57,8 @@ def table_rows(
                 if missing := [name for name in needed if name not in names]:
                     raise InvalidInput(
                         f"{path.name} has no column {' and no column '.join(missing)} (it has: {', '.join(names)})",
-                        hint=SEMICOLONS
-                        if delimiter == "," and any(";" in name for name in names)
-                        else "Was the first line lost, or is it another format? --format names it.",
+                        hint=(delimiter == "," and parted_otherwise(names))
+                        or "Was the first line lost, or is it another format? --format names it.",
                     )
                 if twice := [name for name in needed if names.count(name) > 1]:
                     raise InvalidInput(f"{path.name} has several columns {twice[0]!r}", hint="Which one counts?")

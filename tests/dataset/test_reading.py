@@ -117,11 +117,12 @@ def test_a_csv_that_is_none_says_why(tmp_path: Path, text: str, told: str) -> No
         find_recordings(write_csv(tmp_path, text), SOUNDS)
 
 
-def test_a_csv_with_semicolons_is_told_that_commas_are_meant(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("sign", "name"), [(";", "semicolons"), ("\t", "tabs")])
+def test_a_csv_with_semicolons_or_tabs_is_told_that_commas_are_meant(tmp_path: Path, sign: str, name: str) -> None:
     make(tmp_path, "1.wav")
     with pytest.raises(InvalidInput, match="no column path") as caught:
-        find_recordings(write_csv(tmp_path, "path;label\n1.wav;fox\n"), SOUNDS)
-    assert "semicolons" in caught.value.hint
+        find_recordings(write_csv(tmp_path, f"path{sign}label\n1.wav{sign}fox\n"), SOUNDS)
+    assert name in caught.value.hint
 
 
 def test_a_csv_in_another_encoding_says_so(tmp_path: Path) -> None:

@@ -128,6 +128,15 @@ def test_cvat_reads_boxes_and_tags_and_leaves_out_what_is_no_rectangle(layout: A
     ]
 
 
+def test_label_studio_s_rectangles_in_a_turned_picture_are_left_out(layout: Any) -> None:
+    layout.picture("a.png")
+    value = {"x": 25, "y": 50, "width": 50, "height": 40, "rotation": 0, "rectanglelabels": ["fox"]}
+    result = {"type": "rectanglelabels", "image_rotation": 90, "value": value}
+    layout.write("export.json", [{"id": 7, "data": {"image": "a.png"}, "annotations": [{"result": [result]}]}])
+    with pytest.raises(InvalidInput, match="turned while it was labelled cannot be cut"):
+        layout.read()
+
+
 def test_label_studio_counts_rectangles_in_percent(layout: Any) -> None:
     layout.picture("a.png")
     value = {"x": 25, "y": 50, "width": 50, "height": 40, "rotation": 0, "rectanglelabels": ["fox"]}

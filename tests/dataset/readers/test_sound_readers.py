@@ -103,6 +103,15 @@ def test_raven_finds_the_recording_by_the_names_that_tools_give_a_table(layout: 
     assert [each.path.name for each in layout.read().found] == ["site1_20260501.wav"]
 
 
+def test_raven_s_columns_may_be_written_in_lower_case(layout: Any) -> None:
+    """As tables are that went through a data frame."""
+    layout.sound("a.wav")
+    layout.write("all.txt", f"{RAVEN}\tBegin File\tSpecies\n".lower() + "1\tS\t1\t0.25\t0.5\t100\t2000\ta.wav\twren\n")
+    (found,) = layout.read().found
+    assert (found.path.name, found.label) == ("a.wav", "wren")
+    assert found.span == Span(start_s=0.25, end_s=0.5, low_hz=100, high_hz=2000)
+
+
 def test_raven_counts_from_the_file_when_several_were_open(layout: Any) -> None:
     layout.sound("a.wav")
     layout.sound("b.wav")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from ecosight.errors import Conflict, EcosightError, InvalidInput
+from ecosight.errors import Conflict, EcosightError, InvalidInput, NotFound
 from ecosight.logs import get_logger
 from ecosight.values import ModelRef
 from mlflow_integration.connection import Connection
@@ -51,10 +51,16 @@ class ModelVersions:
 
     def by_number(self, name: str, version: str) -> Any:
         """Raises: NotFound: no such version. Unavailable."""
-        if self._connection.is_remote:
-            return _Row(self._connection.read("model-versions/get", name=name, version=version)["model_version"])
-        with self._connection.talking() as client:
-            return client.get_model_version(name, version)
+        try:
+            if self._connection.is_remote:
+                return _Row(self._connection.read("model-versions/get", name=name, version=version)["model_version"])
+            with self._connection.talking() as client:
+                return client.get_model_version(name, version)
+        except NotFound as error:
+            raise NotFound(
+                f"there is no version {version} of {name!r} in the registry",
+                hint="The MLflow UI lists those that there are.",
+            ) from error
 
     def search(self, *, run_id: str | None = None, digest: str | None = None) -> list[Any]:
         """Versions of this model, newest first."""

@@ -57,7 +57,8 @@ def join_truths(
         if predictions.get(prediction_id) is None:
             unknown.append(prediction_id)
         elif dry_run:
-            joined += 1
+            known = predictions.truth(prediction_id) == truth
+            joined, unchanged = joined + (not known), unchanged + known
         else:
             try:
                 changed = predictions.add_outcome(Outcome(prediction_id=prediction_id, truth=truth, told_at=now))

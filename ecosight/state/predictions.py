@@ -103,6 +103,13 @@ class PredictionLog:
             )
             return connection.execute(changed).rowcount == 1
 
+    def truth(self, prediction_id: str) -> str | None:
+        """What was told last of a prediction; None: nothing."""
+        wanted = select(outcomes.c.truth).where(outcomes.c.prediction_id == prediction_id)
+        with self._database.read() as connection:
+            found: str | None = connection.execute(wanted).scalar_one_or_none()
+        return found
+
     def counts(self) -> dict[str, int]:
         """How many predictions there are, how many have an outcome, and how many of those were right."""
         self.flush()

@@ -46,7 +46,8 @@ def checkout(
         found, place, bench.blobs, terminal_progress(), copy=copy, verify=verify, force=force, dry_run=dry_run
     )
     done = "would write" if dry_run else "wrote"
-    text = f"{report.version} in {place}: {done} {report.written} ({report.linked} links), "
+    links = "" if dry_run else f" ({report.linked} links)"
+    text = f"{report.version} in {place}: {done} {report.written}{links}, "
     text += f"kept {report.kept}, removed {report.removed}"
     print_result({"dry_run": dry_run, **report.as_dict()}, as_json=as_json, text=text)
 

@@ -65,6 +65,13 @@ def test_every_promised_verb_explains_itself(verb: str, tmp_path: Path) -> None:
     assert "Usage" in done.stdout
 
 
+def test_a_truth_for_nothing_is_no_success(tmp_path: Path) -> None:
+    assert ecosight("init", cwd=tmp_path).returncode == 0
+    done = ecosight("label", "pred_nobody", "owl", cwd=tmp_path)
+    assert done.returncode != 0
+    assert "there is no prediction 'pred_nobody'" in done.stderr
+
+
 def test_init_writes_a_file_once(tmp_path: Path) -> None:
     assert ecosight("init", "--dry-run", cwd=tmp_path).returncode == 0
     assert not (tmp_path / "config.yaml").exists()

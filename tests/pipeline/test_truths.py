@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from ecosight.errors import InvalidInput
-from pipeline.truths import read_truths
+from ecosight.state import PredictionLog, open_database
+from ecosight.values import Prediction
+from pipeline.truths import join_truths, read_truths
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
@@ -35,6 +38,33 @@ def test_a_table_that_cannot_be_read_is_told_in_a_sentence(tmp_path: Path, conte
     file.write_bytes(content)
     with pytest.raises(InvalidInput, match=said):
         read_truths(str(file), "")
+
+
+def test_a_dry_run_says_what_would_change_and_changes_nothing(tmp_path: Path) -> None:
+    log = PredictionLog(open_database(f"sqlite:///{tmp_path / 'e.db'}"), tmp_path / "spool")
+    now = datetime(2026, 5, 1, 12, tzinfo=UTC)
+    for name in ("pred_1", "pred_2"):
+        log.append(
+            Prediction(
+                id=name,
+                sample_id="s" * 64,
+                model_version="1",
+                model_digest="m" * 64,
+                variant="champion",
+                key="k",
+                label="fox",
+                probabilities={"fox": 1.0},
+                latency_ms=1.0,
+                made_at=now,
+            )
+        )
+    assert join_truths(log, [("pred_1", "owl")], now=now, dry_run=False)["joined"] == 1
+    truths = [("pred_1", "owl"), ("pred_2", "owl"), ("pred_3", "owl")]
+    for _ in range(2):
+        told = join_truths(log, truths, now=now, dry_run=True)
+        assert told == {"joined": 1, "unchanged": 1, "unknown": ["pred_3"], "dry_run": True}
+    assert join_truths(log, [("pred_1", "fox")], now=now, dry_run=True)["joined"] == 1  # it would be corrected
+    assert log.truth("pred_2") is None
 
 
 def test_what_is_no_label_is_no_truth() -> None:

@@ -42,8 +42,8 @@ class RolloutRecords:
 
         Returns: ``rollout``; ``arms`` with their share of the traffic now (none of a rollout that is over); ``epoch``;
             ``evidence`` and ``verdict`` of the newest decision that was made from evidence, ``decided_at`` and
-            ``decided_by``; ``cannot_say_yet``: what is missing, and when; ``servers`` that answer now, with what
-            they hold; ``incident``: its id, where there is one; ``stands_still``: why no server can go on with it,
+            ``decided_by``; ``cannot_say_yet``: what is missing, and when, as long as
+            it goes on; ``servers`` that answer now, with what they hold; ``incident``: its id, where there is one; ``stands_still``: why no server can go on with it,
             else empty.
         Raises: NotFound: there is no such rollout.
         """
@@ -58,7 +58,7 @@ class RolloutRecords:
             "arms": [_arm(each) for each in own["arms"]] if own is not None else [],
             "evidence": dict(decided.evidence) if decided is not None else None,
             "verdict": verdict,
-            "cannot_say_yet": _missing(verdict or {}),
+            "cannot_say_yet": [] if rollout["finished_at"] else _missing(verdict or {}),
             "decided_at": iso(decided.at) if decided is not None else None,
             "decided_by": decided.actor if decided is not None else None,
             "servers": self.servers(),

@@ -1,6 +1,7 @@
 """Memory that grows: what is found of the candidate's process beside the control's.
 
-Only a process of its own can be measured: where the candidate shares one with others, that is said, and nothing trips.
+Only a process of its own can be measured, beside another one: where the candidate shares one with others, or has no
+control as a shadow, that is said, and nothing trips.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ def memory_finding(candidate: CandidateEvidence, evidence: Evidence, policy: Pol
     """
     arm, metric = candidate.arm, "memory"
     if not candidate.memory or not candidate.control_memory:
-        whose = "the candidate" if not candidate.memory else "the control"
-        missing = f"memory cannot be attributed: there is no process of {whose} alone"
+        missing = "memory cannot be attributed: there is no process of the candidate alone"
+        if candidate.memory:
+            missing = "memory cannot be compared: there is no process of the control beside the candidate's"
         return found(arm, metric, "no_data", missing=missing)
     limit, servers = policy.memory_mb_per_min, max(1, evidence.servers)
     result = judge_memory(

@@ -29,6 +29,7 @@ def test_a_canary_goes_up_its_steps_also_where_the_same_sensors_ask_again_and_ag
     site.seconds(30, sensors, until=site.is_in("promoted"))
     assert list(dict.fromkeys(site.percents()[:-1])) == [0, 10, 25, 50, 100]
     assert site.aliases.named["champion"] == NEW
+    assert cannot_say(site) == ""  # it is over
     assert site.replays()
 
 

@@ -252,6 +252,8 @@ def test_warming_up_is_no_leak() -> None:
 def test_memory_of_a_shared_process_is_said_not_to_be_attributable() -> None:
     health = look(memory=(), control_memory=series(0.0))
     assert "cannot be attributed" in check(health, "memory").missing
+    shadow = look(memory=series(0.0), control_memory=())
+    assert "no process of the control" in check(shadow, "memory").missing
 
 
 # -- drift ------------------------------------------------------------------------------------------

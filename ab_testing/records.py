@@ -42,9 +42,9 @@ class RolloutRecords:
 
         Returns: ``rollout``; ``arms`` with their share of the traffic now (none of a rollout that is over); ``epoch``;
             ``evidence`` and ``verdict`` of the newest decision that was made from evidence, ``decided_at`` and
-            ``decided_by``; ``cannot_say_yet``: what is missing, and when, as long as
-            it goes on; ``servers`` that answer now, with what they hold; ``incident``: its id, where there is one; ``stands_still``: why no server can go on with it,
-            else empty.
+            ``decided_by``; ``cannot_say_yet``: what is missing, and when, as long as it goes on; ``servers`` that
+            answer now, with what they hold; ``incident``: its id, where there is one; ``stands_still``: why no server
+            can go on with it, else empty.
         Raises: NotFound: there is no such rollout.
         """
         told = self._service.status(rollout_id)

@@ -3,7 +3,7 @@
     python benchmarks/rollouts.py swaps --times 100   # promotions and rollbacks: failures, stale answers, p99
     python benchmarks/rollouts.py equal --times 200   # canaries of a model against itself: how many are taken back
     python benchmarks/rollouts.py twice --times 20    # candidates that take twice as long: how soon they are found
-    python benchmarks/rollouts.py overhead --times 3  # throughput with and without routing, log and evidence
+    python benchmarks/rollouts.py overhead --times 20 # throughput with and without routing, log and evidence
 
 Two servers of one project with two trained models, on one machine together with the client. The policies are those of
 production with shorter times, so that a canary takes seconds. ``--json FILE`` keeps all figures.
@@ -13,6 +13,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
+import os
+import random
+import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -23,6 +28,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
+from statistics import stdev
 from typing import Any
 
 import httpx
@@ -45,8 +51,9 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="where all figures are written")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        clips = _make_models(Path(name), given.yamnet)
-        figures = MEASURES[given.what](Project(Path(name), clips, given.rps), given.times)
+        folder = Path(name, "benchmark")
+        clips = _make_models(folder, given.yamnet)
+        figures = MEASURES[given.what](Project(folder, clips, given.rps), given.times)
     print(json.dumps(figures, indent=2))
     if given.json:
         given.json.write_text(json.dumps(figures, indent=2) + "\n")
@@ -157,24 +164,44 @@ def _overhead(project: Project, times: int) -> dict[str, Any]:
 
     During the canary a tenth of the keys is the candidate's and a tenth the control's. ``shared``: both answer
     in the server's process, so what is left is the cost of routing, log and evidence. ``whole``: in their own.
+
+    Processes of one kind differ more among each other than kinds do, and so do minutes; so all servers live from the
+    beginning to the end, each in a project of its own and halted while others are asked, and turns are short.
     """
     found: dict[str, list[float]] = {"bare": [], "no rollout": [], "shared": [], "whole": []}
-    for _ in range(times):
-        for kind, rps in found.items():
-            with project.servers("whole" if kind == "no rollout" else kind) as site:
-                rps.append(_throughput_in_canary(site) if kind in ("shared", "whole") else site.throughput())
-    ratios = {kind: round(sum(rps) / sum(found["bare"]), 3) for kind, rps in found.items()}
-    return {"requests_per_s": found, "of_bare": ratios}
+    with ExitStack() as stack:
+        sites: dict[str, Site] = {}
+        canaries: dict[str, str] = {}
+        for kind in found:
+            server = "whole" if kind == "no rollout" else kind
+            sites[kind] = stack.enter_context(project.copy(kind.replace(" ", "-")).servers(server))
+            if kind in ("shared", "whole"):
+                canaries[kind] = _begin_canary(sites[kind])
+            sites[kind].halt()
+        for _ in range(times):
+            for kind in random.sample(list(found), len(found)):
+                sites[kind].go_on()
+                found[kind].append(sites[kind].throughput(seconds=4))
+                sites[kind].halt()
+        for site in sites.values():
+            site.go_on()
+        for kind, rollout in canaries.items():
+            sites[kind].wait(rollout, "running", timeout_s=1)  # else what was measured was none
+    return {"requests_per_s": found, "of_bare": {kind: _ratio(rps, found["bare"]) for kind, rps in found.items()}}
 
 
-def _throughput_in_canary(site: Site) -> float:
-    policy = {**QUICK, "steps": [10, 100], "reference_requests": 1, "reference_max_s": 0, "pause_at": [2]}
+def _begin_canary(site: Site) -> str:
+    policy = {**QUICK, "steps": [10, 100], "reference_requests": 1, "reference_max_s": 0, "min_step_s": 86_400}
     rollout = site.post("/rollouts", {"candidate": site.other(), "strategy": "canary", "policy": policy})["rollout"]
     site.wait(rollout["id"], "running")
-    rps = site.throughput()
-    site.post(f"/rollouts/{rollout['id']}/abort", {})
-    site.wait(rollout["id"], "aborted", "rolled_back")
-    return rps
+    return str(rollout["id"])
+
+
+def _ratio(ours: list[float], theirs: list[float]) -> dict[str, float]:
+    """Of the sums, and the standard error by turns."""
+    by_turn = [one / other for one, other in zip(ours, theirs, strict=True)]
+    error = stdev(by_turn) / len(by_turn) ** 0.5 if len(by_turn) > 1 else math.inf
+    return {"ratio": round(sum(ours) / sum(theirs), 3), "error": round(error, 3)}
 
 
 MEASURES = {"swaps": _swaps, "equal": _equal, "twice": _twice, "overhead": _overhead}
@@ -189,28 +216,41 @@ class Project:
     def __init__(self, folder: Path, clips: list[str], rps: float) -> None:
         self.folder, self.clips, self.rps = folder, clips, rps
 
+    def copy(self, name: str) -> Project:
+        """The same models in a project that shares nothing with this one."""
+        folder = self.folder.parent / f"{self.folder.name}-{name}"
+        shutil.copytree(self.folder, folder)
+        settings = json.loads((folder / "config.yaml").read_text())
+        settings["project"]["root"] = str(folder / "project")
+        (folder / "config.yaml").write_text(json.dumps(settings))
+        return Project(folder, self.clips, self.rps)
+
     @contextmanager
     def servers(self, *kinds: str) -> Iterator[Site]:
         """Servers of these kinds (see rollout_server.py), ready."""
         ports = [_free_port() for _ in kinds]
+        groups = []
         with ExitStack() as stack:
             for kind, port in zip(kinds, ports, strict=True):
                 command = [sys.executable, "-m", "benchmarks.rollout_server", str(self.folder / "config.yaml")]
                 log = stack.enter_context((self.folder / f"server-{port}.log").open("wb"))
-                process = subprocess.Popen([*command, str(port), kind], stdout=log, stderr=log, cwd=HERE.parent)
+                process = subprocess.Popen(
+                    [*command, str(port), kind], stdout=log, stderr=log, cwd=HERE.parent, start_new_session=True
+                )
+                groups.append(process.pid)
                 stack.callback(process.wait, 60)
                 stack.callback(process.terminate)
             for port in ports:
                 _wait_until_ready(port)
-            yield Site(self, ports)
+            yield Site(self, ports, groups)
 
 
 class Site:
     """The servers of a project, and what one asks them."""
 
-    def __init__(self, project: Project, ports: list[int]) -> None:
+    def __init__(self, project: Project, ports: list[int], groups: list[int]) -> None:
         self._folder, self._clips, self._rps = project.folder, project.clips, project.rps
-        self._ports = ports
+        self._ports, self._groups = ports, groups
         self._http = httpx.Client(base_url=f"http://127.0.0.1:{ports[0]}", timeout=60, trust_env=False)
 
     @contextmanager
@@ -227,9 +267,20 @@ class Site:
             out, _ = process.communicate()
             rows.extend(json.loads(out))
 
-    def throughput(self) -> float:
+    def halt(self) -> None:
+        """Servers and their workers take no time of the machine until they go on."""
+        for group in self._groups:
+            os.killpg(group, signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        for group in self._groups:
+            os.killpg(group, signal.SIGCONT)
+        time.sleep(1.5)  # what fell due in the meantime is done
+
+    def throughput(self, seconds: int) -> float:
         """Requests a second of the first server, 32 at once, without pause."""
-        command = [sys.executable, str(HERE / "serving_load.py"), "127.0.0.1", str(self._ports[0]), "32", "8"]
+        port = str(self._ports[0])
+        command = [sys.executable, str(HERE / "serving_load.py"), "127.0.0.1", port, "32", str(seconds)]
         done = subprocess.run([*command, *self._clips], stdout=subprocess.PIPE, check=True)
         return float(json.loads(done.stdout)["rps"])
 

@@ -24,7 +24,8 @@ from ecosight.state.spool import Spool
 
 __all__ = ["SpooledTable"]
 
-DRAIN_EVERY_S = 0.2
+DRAIN_EVERY_S = 0.5
+"""A drain costs as much as some fifty rows: each is a commit, on the disk. Who asks for a row flushes first."""
 SLOWEST_RETRY_S = 5.0
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode

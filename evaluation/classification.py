@@ -3,9 +3,9 @@
 Groups (recordings, bursts, sites) are resampled, never single samples: samples of one group are alike, and
 pretending that they are independent would make every interval too narrow.
 
-``estimates.py`` says how an interval is made of the resamples. With fewer than two groups there is none (None), and
-for a class in fewer than two groups neither. ``counting.py`` says what holds where a denominator is zero; what is
-undefined there is None here.
+``estimates.py`` says how an interval is made of the resamples, and ``unseen.py`` where it reaches further. With fewer
+than two groups there is none (None), and for a class in fewer than two groups neither. ``counting.py`` says what holds
+where a denominator is zero; what is undefined there is None here.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from evaluation.estimates import Estimate
 from evaluation.ranking import Ranking
 from evaluation.report import OVERALL, ClassFigures, ClassificationReport, GroupFigures
 from evaluation.resampling import Spread, class_supports
+from evaluation.unseen import admit_absent_classes, admit_mistakes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -136,7 +137,9 @@ class _Measured:
 
     def overall(self) -> dict[str, Estimate]:
         sizes = np.bincount(self._answers.truth, minlength=self._answers.classes)
-        return self._spread.overall(OVERALL, self._supports, self._groups.support(), sizes)
+        found = self._spread.overall(OVERALL, self._supports, self._groups.support(), sizes)
+        found = admit_absent_classes(found, self._spread, sizes > 0)
+        return admit_mistakes(found, self._answers, self._groups)
 
     def of_class(self, column: int) -> ClassFigures:
         return ClassFigures(

@@ -48,6 +48,11 @@ class Spread:
         self._value, self._floors = value, floors or {}
         self._spread = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in value}
 
+    def by_class(self, figure: str) -> NDArray[np.float64]:
+        """A figure of each class, float64 (c,), NaN where undefined."""
+        values: NDArray[np.float64] = self._value[figure][0]
+        return values
+
     def overall(
         self,
         names: Sequence[str],

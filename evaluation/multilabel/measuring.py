@@ -19,6 +19,7 @@ from evaluation.multilabel.report import OVERALL, MultilabelReport
 from evaluation.ranking import Ranking
 from evaluation.report import ClassFigures
 from evaluation.resampling import Spread, class_supports
+from evaluation.unseen import admit_absent_classes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -110,7 +111,9 @@ class _Measured:
         self._supports = class_supports(groups, truth, said)
 
     def overall(self) -> dict[str, Estimate]:
-        return self._spread.overall(OVERALL, self._supports, self._groups.support(), self._truth.sum(axis=0))
+        sizes = self._truth.sum(axis=0)
+        found = self._spread.overall(OVERALL, self._supports, self._groups.support(), sizes)
+        return admit_absent_classes(found, self._spread, sizes > 0)
 
     def of_label(self, column: int) -> ClassFigures:
         return ClassFigures(

@@ -137,8 +137,9 @@ class _Measured:
 
     def overall(self) -> dict[str, Estimate]:
         sizes = np.bincount(self._answers.truth, minlength=self._answers.classes)
-        found = self._spread.overall(OVERALL, self._supports, self._groups.support(), sizes)
-        found = admit_absent_classes(found, self._spread, sizes > 0)
+        every = self._groups.support()
+        found = self._spread.overall(OVERALL, self._supports, every, sizes)
+        found = admit_absent_classes(found, self._spread, sizes > 0, self._supports, every)
         return admit_mistakes(found, self._answers, self._groups)
 
     def of_class(self, column: int) -> ClassFigures:

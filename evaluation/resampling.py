@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from evaluation.counting import mean_of_defined
 from evaluation.estimates import UNDEFINED, Estimate, Kind, Support, estimate
 
 if TYPE_CHECKING:
@@ -48,10 +49,17 @@ class Spread:
         self._value, self._floors = value, floors or {}
         self._spread = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in value}
 
-    def by_class(self, figure: str) -> NDArray[np.float64]:
-        """A figure of each class, float64 (c,), NaN where undefined."""
-        values: NDArray[np.float64] = self._value[figure][0]
-        return values
+    def is_defined(self, figure: str) -> NDArray[np.bool_]:
+        """Whether a figure of classes is defined, bool (c,)."""
+        undefined: NDArray[np.bool_] = np.isnan(self._value[figure][0])
+        return ~undefined
+
+    def mean_of_some(self, figure: str, some: NDArray[np.bool_], each: Sequence[Support], every: Support) -> Estimate:
+        """The mean of a figure over some classes, bool (c,)."""
+        resampled = self._spread[figure][:, some]
+        supports = [support for support, wanted in zip(each, some, strict=True) if wanted]
+        support = Support.of_classes(supports, every, _variances(resampled))
+        return estimate(float(np.nanmean(self._value[figure][0][some])), mean_of_defined(resampled), support)
 
     def overall(
         self,
@@ -92,9 +100,7 @@ class Spread:
         """
         variances = None
         if classes in self._spread:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", RuntimeWarning)  # a class that is in no resample has no variance
-                variances = np.nanvar(self._spread[classes], axis=0) * (1 if weights is None else weights**2)
+            variances = _variances(self._spread[classes]) * (1 if weights is None else weights**2)
         return self.of(name, Support.of_classes(each, every, variances), kind=kind)
 
     def of(self, name: str, support: Support, column: int | None = None, kind: Kind | None = None) -> Estimate:
@@ -108,6 +114,14 @@ class Spread:
         if column is not None:
             value, spread = value[:, column], spread[:, column]
         return estimate(float(value[0]), spread, support, kind or kind_of(name), floor=self._floors.get(name))
+
+
+def _variances(resampled: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of each column; NaN for a class that is in no resample."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        variances: NDArray[np.float64] = np.nanvar(resampled, axis=0)
+    return variances
 
 
 def class_supports(groups: Groups, truth: NDArray[np.bool_], said: NDArray[np.bool_]) -> dict[str, list[Support]]:

@@ -16,16 +16,15 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from evaluation.bootstrap import Groups
     from evaluation.counting import Answers
-    from evaluation.estimates import Estimate
+    from evaluation.estimates import Estimate, Support
     from evaluation.resampling import Spread
 
 __all__ = ["FEW_MISTAKEN", "admit_absent_classes", "admit_mistakes"]
@@ -46,17 +45,23 @@ def admit_mistakes(overall: Mapping[str, Estimate], answers: Answers, groups: Gr
 
 
 def admit_absent_classes(
-    overall: Mapping[str, Estimate], spread: Spread, there: NDArray[np.bool_]
+    overall: Mapping[str, Estimate],
+    spread: Spread,
+    there: NDArray[np.bool_],
+    supports: Mapping[str, Sequence[Support]],
+    every: Support,
 ) -> dict[str, Estimate]:
     """The figures over all classes, means as far up as those over the classes that are there.
 
+    Args:
+        supports: of the classes, by figure. every: of all samples.
     Input: there, bool (c,): whether any sample is of the class.
     """
     found = dict(overall)
     for name, figure in _MEANS.items():
-        values = spread.by_class(figure)
-        if there.any() and not np.isnan(values[~there]).all():
-            found[name] = _around(found[name], float(np.nanmean(values[there])))
+        if there.any() and (spread.is_defined(figure) & ~there).any():
+            of_those = spread.mean_of_some(figure, there, supports[figure], every)
+            found[name] = _reaching(found[name], of_those.high or 0.0)
     return found
 
 
@@ -79,14 +84,3 @@ def _with_mistakes(overall: Mapping[str, Estimate], answers: Answers, least: flo
 
 def _reaching(estimate: Estimate, high: float) -> Estimate:
     return estimate if estimate.high is None else replace(estimate, high=max(estimate.high, high))
-
-
-def _around(estimate: Estimate, centre: float) -> Estimate:
-    """The upper end as far above ``centre`` as it was above the value, in log odds."""
-    value, high = estimate.value, estimate.high
-    if value is None or high is None or not 0 < value < centre or not high < 1:
-        return estimate
-    if centre >= 1:
-        return replace(estimate, high=1.0)
-    odds = math.log(centre / (1 - centre)) + math.log(high / (1 - high)) - math.log(value / (1 - value))
-    return replace(estimate, high=max(high, 1 / (1 + math.exp(-odds))))

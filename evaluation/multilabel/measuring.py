@@ -111,9 +111,9 @@ class _Measured:
         self._supports = class_supports(groups, truth, said)
 
     def overall(self) -> dict[str, Estimate]:
-        sizes = self._truth.sum(axis=0)
-        found = self._spread.overall(OVERALL, self._supports, self._groups.support(), sizes)
-        return admit_absent_classes(found, self._spread, sizes > 0)
+        sizes, every = self._truth.sum(axis=0), self._groups.support()
+        found = self._spread.overall(OVERALL, self._supports, every, sizes)
+        return admit_absent_classes(found, self._spread, sizes > 0, self._supports, every)
 
     def of_label(self, column: int) -> ClassFigures:
         return ClassFigures(

@@ -32,7 +32,7 @@ class Fingerprints:
 
     Attributes:
         contents: digest of what was decoded, None where a sample could not be read, in the order that was asked for.
-        postings: the words of all; owners are the samples' numbers in that order.
+        postings: the words by which copies are found; owners are the samples' numbers in that order.
         unreadable: sample id -> why.
         computed, cached: samples fingerprinted now, and kept from before.
     """
@@ -61,27 +61,19 @@ class _Found:
     words: bytearray = field(default_factory=bytearray)
     places: bytearray = field(default_factory=bytearray)
 
-    def add(self, rows: Sequence[_Row], words: NDArray[np.uint32] | None) -> None:
-        """Take rows in, with all of their words or with those among the given, which are in order."""
+    def add(self, rows: Sequence[_Row], words: NDArray[np.uint32]) -> None:
+        """Take rows in with those of their words that are among the given, which are in order."""
         import numpy as np
 
-        counts = np.array([len(row.words) // 4 for row in rows])
-        own, places = b"".join(row.words for row in rows), b"".join(row.places for row in rows)
-        if words is not None:
-            column = np.frombuffer(own, "<u4")
-            there = np.append(words, np.uint32(0))[np.searchsorted(words, column)] == column if len(words) else None
-            mask = np.zeros(len(column), bool) if there is None else there
-            counts = np.bincount(np.repeat(np.arange(len(rows)), counts)[mask], minlength=len(rows))
-            own, places = column[mask].tobytes(), np.frombuffer(places, "<i4")[mask].tobytes()
+        column = np.frombuffer(b"".join(row.words for row in rows), "<u4")
+        places = np.frombuffer(b"".join(row.places for row in rows), "<i4")
+        owners = np.repeat(np.arange(len(rows)), [len(row.words) // 4 for row in rows])
+        there = np.append(words, np.uint32(0))[np.searchsorted(words, column)] == column
+        there &= len(words) > 0
         self.contents += [row.contents for row in rows]
-        self.counts += counts.tolist()
-        self.words += own
-        self.places += places
-
-    def distinct(self) -> NDArray[np.uint32]:
-        import numpy as np
-
-        return np.unique(np.frombuffer(self.words, "<u4"))
+        self.counts += np.bincount(owners[there], minlength=len(rows)).tolist()
+        self.words += column[there].tobytes()
+        self.places += places[there].tobytes()
 
     def postings(self) -> Postings:
         import numpy as np
@@ -116,7 +108,7 @@ class FingerprintStore:
 
         Args:
             sample_ids: distinct.
-            new: some of them: only the words of these are given, which is all that a search for their copies needs.
+            new: some of them, whose copies are searched for; None: of all.
         A sample that cannot be read, or whose bytes are gone or damaged, is named in the result and costs the others
         nothing. Raises: Unavailable: the cache cannot be written. Cancelled: what was made stays.
         """
@@ -134,8 +126,7 @@ class FingerprintStore:
                     progress=progress,
                 )
                 made += len(missing)
-                words = None if new is None else _read(connection, new).distinct()
-                found = _read(connection, sample_ids, words)
+                found = _read(connection, sample_ids, _wanted(connection, sample_ids, new))
                 whole = zip(sample_ids, found.contents, strict=True)
                 missing = [each for each, contents in whole if contents is None and each not in unreadable]
                 if not missing:  # else those are damaged
@@ -181,14 +172,36 @@ def _absent(connection: sqlite3.Connection, ids: Sequence[str]) -> list[str]:
     return [each for each in ids if each not in there]
 
 
-def _read(connection: sqlite3.Connection, ids: Sequence[str], words: NDArray[np.uint32] | None = None) -> _Found:
-    """What is there and whole, with all words or those among the given; the contents of the others are None."""
+def _read(connection: sqlite3.Connection, ids: Sequence[str], words: NDArray[np.uint32]) -> _Found:
+    """What is there and whole, with those of its words that are among the given; the contents of others are None."""
     found = _Found()
+    for rows in _rows(connection, ids):
+        found.add(rows, words)
+    return found
+
+
+def _rows(connection: sqlite3.Connection, ids: Sequence[str]) -> Iterator[list[_Row]]:
     for start in range(0, len(ids), _IDS_A_QUERY):
         some = ids[start : start + _IDS_A_QUERY]
         rows = {row[0]: row[1:] for row in _select(connection, "id, contents, crc, words, places", some)}
-        found.add([_whole(*rows[each]) if each in rows else _Row() for each in some], words)
-    return found
+        yield [_whole(*rows[each]) if each in rows else _Row() for each in some]
+
+
+def _wanted(connection: sqlite3.Connection, sample_ids: Sequence[str], new: Sequence[str] | None) -> NDArray[np.uint32]:
+    """The words by which copies of ``new`` can be found, in order.
+
+    Of many sounds most words are one sound's alone, and a search of all for all would hold them eightfold.
+    """
+    import numpy as np
+
+    whole = new is None or len(new) == len(sample_ids)
+    words = bytearray()
+    for rows in _rows(connection, sample_ids if new is None else new):
+        words += b"".join(row.words for row in rows)
+    column = np.frombuffer(words, "<u4")
+    column.sort()
+    again = np.append(column[1:] == column[:-1], False) if len(column) else np.zeros(0, bool)
+    return np.unique(column[again]) if whole else np.unique(column)
 
 
 def _whole(contents: str, crc: int, words: bytes, places: bytes) -> _Row:

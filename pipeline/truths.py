@@ -54,16 +54,14 @@ def join_truths(
     """Join what can be joined; the rest comes back by name. Joining the same truth again changes nothing."""
     joined, unchanged, unknown = 0, 0, []
     for prediction_id, truth in truths:
-        if predictions.get(prediction_id) is None:
-            unknown.append(prediction_id)
-        elif dry_run:
-            known = predictions.truth(prediction_id) == truth
-            joined, unchanged = joined + (not known), unchanged + known
-        else:
-            try:
+        try:
+            if dry_run:
+                predictions.require(prediction_id)
+                changed = predictions.truth(prediction_id) != truth
+            else:
                 changed = predictions.add_outcome(Outcome(prediction_id=prediction_id, truth=truth, told_at=now))
-            except NotFound:
-                unknown.append(prediction_id)
-                continue
+        except NotFound:
+            unknown.append(prediction_id)
+        else:
             joined, unchanged = joined + changed, unchanged + (not changed)
     return {"joined": joined, "unchanged": unchanged, "unknown": unknown, "dry_run": dry_run}

@@ -32,11 +32,15 @@ _OWNER_BITS, _SHIFT_BITS, _WEIGHT_BITS = 20, 19, 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Postings:
-    """Every word of every sample: words uint32 (n,), owners int32 (n,), ascending, and places int32 (n,).
+    """Words of samples: words uint32 (n,), owners int32 (n,), ascending, and places int32 (n,).
 
-    A sample has each of its words once.
+    A sample has each of its words once. What one sample alone has need not be there: it makes no pair.
+
+    Attributes:
+        samples: how many there are, those without any word too.
     """
 
+    samples: int
     words: NDArray[np.uint32]
     owners: NDArray[np.int32]
     places: NDArray[np.int32]
@@ -68,7 +72,6 @@ def find_candidates(postings: Postings, new: NDArray[np.bool_] | None = None) ->
     """
     import numpy as np
 
-    samples = int(postings.owners.max(initial=-1)) + 1 if new is None else len(new)
     # Samples without any word need no number; owners ascend.
     begins = np.diff(postings.owners, prepend=-1) != 0
     present, owners = postings.owners[begins].astype(np.int64), np.cumsum(begins, dtype=np.int32) - np.int32(1)
@@ -86,11 +89,11 @@ def find_candidates(postings: Postings, new: NDArray[np.bool_] | None = None) ->
         postings.words[order],
         owners[order],
         postings.places[order],
-        samples,
+        postings.samples,
         None if new is None else new[present],
     )
     del order, owners
-    least_bits = 2 * np.log2(max(1, samples)) + _SURPLUS_BITS
+    least_bits = 2 * np.log2(max(1, postings.samples)) + _SURPLUS_BITS
     found = [np.empty((4, 0), np.int64)]
     found += [_voted(index.events(first, last), least_bits) for first, last in index.ranges()]
     one, other, shifts, votes = np.concatenate(found, axis=1)

@@ -79,6 +79,7 @@ class _Found:
         import numpy as np
 
         return Postings(
+            samples=len(self.counts),
             words=np.frombuffer(self.words, "<u4"),
             owners=np.repeat(np.arange(len(self.counts), dtype=np.int32), self.counts),
             places=np.frombuffer(self.places, "<i4"),

@@ -74,16 +74,20 @@ class PredictionLog:
             row = self._find(prediction_id)
         return None if row is None else _prediction(row)
 
+    def require(self, prediction_id: str) -> Prediction:
+        """The prediction. Raises: NotFound: there is no such prediction."""
+        found = self.get(prediction_id)
+        if found is None:
+            raise NotFound(f"there is no prediction {prediction_id!r}", hint="Give the prediction_id of an answer.")
+        return found
+
     def add_outcome(self, outcome: Outcome) -> bool:
         """Join the truth to its prediction. What was told last wins, in whatever order it arrives.
 
         Returns: False when it changes nothing: the same truth again, or one told before the known one.
         Raises: NotFound: there is no such prediction.
         """
-        if self.get(outcome.prediction_id) is None:
-            raise NotFound(
-                f"there is no prediction {outcome.prediction_id!r}", hint="Give the prediction_id of an answer."
-            )
+        self.require(outcome.prediction_id)
         row: dict[str, object] = {
             "prediction_id": outcome.prediction_id,
             "truth": outcome.truth,

@@ -103,14 +103,13 @@ def label(
     as_json: JsonOutput = False,
 ) -> None:
     """Join ground truth to predictions, now or days later: one, or a CSV with prediction_id,true_label."""
-    from ecosight.errors import NotFound
     from pipeline.truths import join_truths, read_truths
 
     bench = workbench(context)
     truths = read_truths(prediction_id, true_label)
+    if true_label:
+        bench.predictions.require(prediction_id)
     report = join_truths(bench.predictions, truths, now=bench.clock.now(), dry_run=dry_run)
-    if true_label and report["unknown"]:
-        raise NotFound(f"there is no prediction {prediction_id!r}", hint="Give the prediction_id of an answer.")
     done = "would join" if dry_run else "joined"
     text = [f"{done} {report['joined']}, known already {report['unchanged']}, unknown {len(report['unknown'])}"]
     print_result(report, as_json=as_json, text=text + [f"unknown prediction: {each}" for each in report["unknown"]])

@@ -6,6 +6,7 @@ import hashlib
 import random
 import sqlite3
 import zlib
+from collections import Counter
 from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
@@ -217,7 +218,10 @@ def postings_of(samples: list[dict[int, int]]) -> Postings:
     rows = [(word, owner, place) for owner, words in enumerate(samples) for word, place in words.items()]
     columns = np.array(rows, np.int64).reshape(-1, 3).T
     return Postings(
-        words=columns[0].astype(np.uint32), owners=columns[1].astype(np.int32), places=columns[2].astype(np.int32)
+        samples=len(samples),
+        words=columns[0].astype(np.uint32),
+        owners=columns[1].astype(np.int32),
+        places=columns[2].astype(np.int32),
     )
 
 
@@ -238,6 +242,34 @@ def test_candidates_are_the_pairs_that_comparing_all_would_find(samples: list[di
         if votes >= LEAST_VOTES:
             expected[one, other] = votes
     assert votes_of(found) == expected
+
+
+def test_of_a_search_of_all_only_the_words_that_two_share_are_held(desk: Desk) -> None:
+    """Most words of a large archive are one recording's alone; held, they would fill the memory."""
+    rows = [
+        desk.note(LONG, source="1"),
+        desk.note("well now " + LONG, source="2"),
+        desk.note("all of my own", source="3"),
+    ]
+    store = FingerprintStore(desk.cache, desk.prints, desk.blobs)
+    ids = [row.sample_id for row in rows]
+    held = store.collect(ids, NullProgress()).postings
+    assert held.samples == 3
+    assert set(held.owners.tolist()) == {0, 1}
+    assert set(np.unique(held.words, return_counts=True)[1].tolist()) == {2}
+    assert np.array_equal(held.words, store.collect(ids, NullProgress(), new=ids).postings.words)
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(st.dictionaries(st.integers(0, 25), st.integers(0, 400), max_size=12), max_size=12),
+    st.sets(st.integers(0, 11)),
+)
+def test_words_that_one_sample_alone_has_change_nothing(samples: list[dict[int, int]], chosen: set[int]) -> None:
+    new = np.array([number in chosen for number in range(len(samples))], bool)
+    count = Counter(word for each in samples for word in each)
+    shared = [{word: place for word, place in each.items() if count[word] > 1} for each in samples]
+    assert votes_of(find_candidates(postings_of(shared), new)) == votes_of(find_candidates(postings_of(samples), new))
 
 
 @settings(max_examples=60)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Bytes", "FingerprintStore", "Fingerprints"]
 
 _IDS_A_QUERY = 500
+_MOST_TABLE_BITS = 28
 _TABLE = """CREATE TABLE IF NOT EXISTS fingerprints (id TEXT PRIMARY KEY, contents TEXT NOT NULL,
     crc INTEGER NOT NULL, words BLOB NOT NULL, places BLOB NOT NULL, trace_crc INTEGER NOT NULL, trace BLOB NOT NULL)"""
 
@@ -61,15 +62,14 @@ class _Found:
     words: bytearray = field(default_factory=bytearray)
     places: bytearray = field(default_factory=bytearray)
 
-    def add(self, rows: Sequence[_Row], words: NDArray[np.uint32]) -> None:
-        """Take rows in with those of their words that are among the given, which are in order."""
+    def add(self, rows: Sequence[_Row], wanted: _Words) -> None:
+        """Take rows in with those of their words that are wanted."""
         import numpy as np
 
         column = np.frombuffer(b"".join(row.words for row in rows), "<u4")
         places = np.frombuffer(b"".join(row.places for row in rows), "<i4")
         owners = np.repeat(np.arange(len(rows)), [len(row.words) // 4 for row in rows])
-        there = np.append(words, np.uint32(0))[np.searchsorted(words, column)] == column
-        there &= len(words) > 0
+        there = wanted.among(column)
         self.contents += [row.contents for row in rows]
         self.counts += np.bincount(owners[there], minlength=len(rows)).tolist()
         self.words += column[there].tobytes()
@@ -84,6 +84,26 @@ class _Found:
             owners=np.repeat(np.arange(len(self.counts), dtype=np.int32), self.counts),
             places=np.frombuffer(self.places, "<i4"),
         )
+
+
+class _Words:
+    """A set of words, and one in eight of all others: no word is missed, and looking one up is one look into a table.
+
+    Input: words, uint32 (n,).
+    """
+
+    def __init__(self, words: NDArray[np.uint32]) -> None:
+        import numpy as np
+
+        bits = min(_MOST_TABLE_BITS, max(1, (8 * len(words)).bit_length()))
+        self._shift = np.uint32(32 - bits)
+        self._table = np.zeros(1 << bits, bool)
+        self._table[words >> self._shift] = True
+
+    def among(self, words: NDArray[np.uint32]) -> NDArray[np.bool_]:
+        """Which of these are in the set, bool (n,)."""
+        found: NDArray[np.bool_] = self._table[words >> self._shift]
+        return found
 
 
 class FingerprintStore:
@@ -173,11 +193,11 @@ def _absent(connection: sqlite3.Connection, ids: Sequence[str]) -> list[str]:
     return [each for each in ids if each not in there]
 
 
-def _read(connection: sqlite3.Connection, ids: Sequence[str], words: NDArray[np.uint32]) -> _Found:
-    """What is there and whole, with those of its words that are among the given; the contents of others are None."""
+def _read(connection: sqlite3.Connection, ids: Sequence[str], wanted: _Words) -> _Found:
+    """What is there and whole, with those of its words that are wanted; the contents of others are None."""
     found = _Found()
     for rows in _rows(connection, ids):
-        found.add(rows, words)
+        found.add(rows, wanted)
     return found
 
 
@@ -188,8 +208,8 @@ def _rows(connection: sqlite3.Connection, ids: Sequence[str]) -> Iterator[list[_
         yield [_whole(*rows[each]) if each in rows else _Row() for each in some]
 
 
-def _wanted(connection: sqlite3.Connection, sample_ids: Sequence[str], new: Sequence[str] | None) -> NDArray[np.uint32]:
-    """The words by which copies of ``new`` can be found, in order.
+def _wanted(connection: sqlite3.Connection, sample_ids: Sequence[str], new: Sequence[str] | None) -> _Words:
+    """The words by which copies of ``new`` can be found.
 
     Of many sounds most words are one sound's alone, and a search of all for all would hold them eightfold.
     """
@@ -201,8 +221,7 @@ def _wanted(connection: sqlite3.Connection, sample_ids: Sequence[str], new: Sequ
         words += b"".join(row.words for row in rows)
     column = np.frombuffer(words, "<u4")
     column.sort()
-    again = np.append(column[1:] == column[:-1], False) if len(column) else np.zeros(0, bool)
-    return np.unique(column[again]) if whole else np.unique(column)
+    return _Words(column[1:][column[1:] == column[:-1]] if whole else column)
 
 
 def _whole(contents: str, crc: int, words: bytes, places: bytes) -> _Row:

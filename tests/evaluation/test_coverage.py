@@ -111,9 +111,8 @@ def test_coverage_is_between_93_and_97_percent(world: World, groups: int) -> Non
     found = coverage(world, groups, 1000)
     print(world, groups, found)
     assert all(share >= 0.93 - 0.014 for share in found.values()), found
-    assert all(found[name] <= 0.97 + 0.014 for name in ("accuracy", "log_loss")), found
-    # A twentieth of the parts of 30 recordings lack one of six classes, and those are held, too.
-    assert found["macro_f1"] <= 0.99 + 0.005, found
+    headline = [found[name] for name in ("accuracy", "macro_f1", "log_loss")]
+    assert all(share <= 0.97 + 0.014 for share in headline), found
 
 
 @pytest.mark.slow

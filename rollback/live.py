@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ab_testing.plan import after_abort, at_most, next_routing
+from ab_testing.plan import after_abort, at_most, is_in_force, next_routing
 from ecosight.errors import Conflict, EcosightError, Unavailable
 from ecosight.logs import get_logger
 from ecosight.ports import Clock
@@ -82,7 +82,7 @@ class LiveActions:
         if current is not None and row is not None and row.finished:
             return {"epoch": current.epoch}  # it ended; what came after is not ours to change
         plan = after_abort(rollout) if percent == 0 or current is None else at_most(current, percent)
-        if current is not None and current.arms == plan.arms:
+        if current is not None and is_in_force(plan, current):
             return {"epoch": current.epoch}
         why = f"{incident.model} is taken back ({incident.id})"
         routing = next_routing(current, plan, at=self.clock.now(), actor=ACTOR, why=why)

@@ -1,4 +1,6 @@
-"""Asks the champion about its own examples once in every epoch: whether it answers, and answers right.
+"""Asks the champion about its own examples, once in every epoch that leaves it alone: whether it answers, and right.
+
+That is where a rollback ends. Beside other models it is not asked: clients do that, and the time would be theirs.
 
 On a thread of its own: a champion that hangs must not keep the server from following the routing away from it.
 """
@@ -29,11 +31,11 @@ class ChampionProbe:
         self._epoch = 0
         self._found: dict[str, Any] = {}
 
-    def look(self, epoch: int) -> None:
-        """Ask, if this champion was not asked in this epoch; returns at once."""
+    def look(self, epoch: int, *, alone: bool) -> None:
+        """Ask, if this champion was not asked in this epoch and is alone, or if none was asked yet; returns at once."""
         self._epoch = epoch
         champion, run = self._holder.current, self._run
-        if champion is None:
+        if champion is None or not (alone or run is None):
             return
         if run is not None and run.model is champion and (run.epoch == epoch or not run.over.is_set()):
             return

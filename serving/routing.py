@@ -71,7 +71,7 @@ class RoutingFollower:
         self._thread = threading.Thread(target=self._follow, name="routing", daemon=True)
         self.server_id = new_id("server")
         self._started_at = clock.now()
-        self._epoch = 0
+        self._epoch, self._champion_alone = 0, True
         self._probe = ChampionProbe(holder)
 
     def start(self) -> None:
@@ -130,7 +130,7 @@ class RoutingFollower:
         while not self._stop.is_set():
             before = self._epoch
             self._try(self._look_if_newer)
-            self._try(lambda: self._probe.look(self._epoch))
+            self._try(lambda: self._probe.look(self._epoch, alone=self._champion_alone))
             since_report += POLL_S
             if since_report >= REPORT_EVERY_S or self._epoch != before:
                 self._try(lambda: self._servers.report(self.report()))
@@ -155,7 +155,7 @@ class RoutingFollower:
         else:
             self._holder.follow(None)
             self._current = None
-        self._epoch = routing.epoch
+        self._epoch, self._champion_alone = routing.epoch, len(routing.arms) == 1 and not routing.standby
         self._let_go([key for key in self._arms if key not in wanted])
 
     def _let_go(self, keys: Sequence[tuple[str, str]]) -> None:

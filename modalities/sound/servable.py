@@ -21,7 +21,7 @@ from ecosight.values import ParityReport
 from modalities.sound import runtime
 from modalities.sound.decoding import decode
 from modalities.sound.embedders.base import SoundEmbedder
-from modalities.sound.engines.choice import DEFAULT, ENGINES, Examples, Opened, compare, open_engine
+from modalities.sound.engines.choice import DEFAULT, ENGINES, Examples, Opened, ask, compare, open_engine
 
 __all__ = ["SoundServable", "compile_servable", "load_servable"]
 
@@ -42,6 +42,7 @@ class SoundServable:
         self.parity = opened.parity
         self.info = description
         self._opened, self._examples, self._limits = opened, examples, limits
+        self._just_opened = True
 
     def prepare(self, data: bytes) -> Floats:
         """The waveform of one raw file, float32 (samples,) at 16 kHz."""
@@ -64,8 +65,10 @@ class SoundServable:
         return files
 
     def warm(self) -> None:
-        answers = self.predict(self._examples.waveforms)
-        self.predict(self._examples.waveforms[:1])
+        if self._just_opened:
+            self._just_opened = False  # opening asked the same
+            return
+        answers = ask(self._opened.runner, self._examples)
         report = compare(self._examples.probabilities, answers, engine=self._opened.engine)
         if not report.passed:
             raise IntegrityError(

@@ -12,7 +12,7 @@ from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Query, Request, Response
 
 from ab_testing.moments import moment_asked_for
-from ecosight.errors import Unauthenticated, Unavailable
+from ecosight.errors import NotFound, Unauthenticated
 from serving.assembly import Assembly
 from serving.errors import json_response
 from serving.incident_reports import incident_page, whole_report
@@ -214,7 +214,7 @@ def _why(wish: WishRequest | None) -> str:
 
 def _given(part: T | None) -> T:
     if part is None:
-        raise Unavailable("this server was put together without rollouts", hint="`ecosight serve` has them.")
+        raise NotFound("this server was put together without rollouts", hint="`ecosight serve` has them.")
     return part
 
 

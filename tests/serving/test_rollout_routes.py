@@ -197,7 +197,7 @@ def make_keyed(module_serve):
 
 def test_a_server_without_rollouts_says_so(make_keyed):
     answer = make_keyed.http.get("/rollouts", headers={"X-API-Key": PREDICT})
-    assert answer.status_code == 503
+    assert answer.status_code == 404
     assert answer.json()["error"]["hint"]
 
 

@@ -5,12 +5,14 @@ is symmetric on the scale on which the figure is nearly normal, with Student's q
 groups of unequal size count as the fewer of equal size that say as much (``Support.of_sizes``):
 
 - shares of 1 (accuracy, F1, AUC, …): log odds, so an interval never leaves [0, 1];
-- a detector's average precision: the same, but it looks better than it is where boxes are few, because at each recall
+- means over classes of how well each is ranked (AUC; average precision weighted by class): the same, but the few
+  samples that lie far from their own kind make them skewed. The lower end is moved out by a tenth of the skewness;
+- a detector's average precision: as shares, but it looks better than it is where boxes are few, because at each recall
   the best precision beyond it counts. The lower end starts from the value less twice the bias that resampling shows;
 - losses (log loss, Brier score): logarithm, the upper end moved out by the skewness of the resamples;
 - calibration errors: they look larger than they are, the more so the fewer the samples. The interval reaches from
   the value less twice the bias that resampling shows, or from what is left of it without chance where that is less
-  (resampling shows too little where bins hold few samples), to the value itself, widened by the error on both sides;
+  (resampling shows too little where bins hold few samples), to the value less half of it, widened by the error;
   with few groups it begins at 0. With 40 samples in all it still covers some 92% instead of 95%.
 
 Percentile and BCa intervals of the same resamples cover less: with 30 groups and a true accuracy of 0.94, percentile
@@ -28,6 +30,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -52,7 +55,11 @@ _NO_SPREAD = 1e-9
 _LEAST_SHOWN = 1 / 3
 """One group that outweighs all others leaves next to nothing to judge its spread by."""
 
-Kind = Literal["share", "interpolated", "loss", "calibration"]
+_SKEW_LEFT = 0.1
+"""What log odds leave of the skewness: in simulated test parts of 30 to 300 recordings, intervals of the macro AUC that
+take this much of it hold the truth in 92.6 to 97.9% of them, with none of it in 91 to 96, with all in 96 to 98.5."""
+
+Kind = Literal["share", "ranking", "interpolated", "loss", "calibration"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +133,12 @@ class Support:
 
     @classmethod
     def of_classes(
-        cls, each: Sequence[Support], every: Support, variances: NDArray[np.float64] | None = None
+        cls,
+        each: Sequence[Support],
+        every: Support,
+        variances: NDArray[np.float64] | None = None,
+        *,
+        by_size: bool = False,
     ) -> Support:
         """Of a mean over classes, each of which is known by its own groups only.
 
@@ -136,12 +148,16 @@ class Support:
         Args:
             each: of the classes. every: of all samples.
             variances: of each class's figure over the resamples; None: not known, the classes are taken to be alike.
+            by_size: whether a class counts the less the fewer of its groups were drawn. Where all count alike, that a
+                resample draws now more, now fewer of them spreads the mean already.
         """
         groups = min(sum(support.groups for support in each), every.groups)
         free = min(sum(support.free for support in each), every.free)
         if variances is not None and np.nansum(variances) > 0:
             shown = np.nan_to_num(variances)
-            return cls(groups, free, float(shown @ [support.widening for support in each] / shown.sum()))
+            spread = [1.0 if by_size else _of_drawing(support.groups, every.groups) for support in each]
+            lacking = [support.widening / already for support, already in zip(each, spread, strict=True)]
+            return cls(groups, free, float(shown @ lacking / shown.sum()))
         alike = min(sum(support.free + 1 for support in each if support.groups), every.free + 1)
         return cls(groups, free, alike / max(free, 1.0))
 
@@ -170,19 +186,33 @@ def estimate(
     if error < _NO_SPREAD:
         return _exact(value, support.groups, kind)
     quantile, bias = _student(support.free), max(0.0, float(defined.mean()) - value)
-    if kind in ("share", "interpolated") and 0 < value < 1:
-        odds, reach = _logit(value), quantile * error / (value - value**2)
-        low, high = _expit(odds - reach), _expit(odds + reach)
+    if kind in ("share", "ranking", "interpolated") and 0 < value < 1:
+        odds, step = _logit(value), error / (value - value**2)
+        further = _moved_out(quantile, -_SKEW_LEFT * _skewness(defined)) if kind == "ranking" else quantile
+        low, high = _expit(odds - further * step), _expit(odds + quantile * step)
         low = max(0.0, low - 2 * bias) if kind == "interpolated" else low
     elif kind == "loss" and value > 0:
-        further = quantile + max(0.0, _skewness(defined)) * (2 * quantile**2 + 1) / 6
-        low, high = value * math.exp(-quantile * error / value), value * math.exp(min(further * error / value, 700.0))
+        further, step = _moved_out(quantile, _skewness(defined)), error / value
+        low, high = value * math.exp(-quantile * step), value * math.exp(min(further * step, 700.0))
     else:
         least = value - 2 * bias if floor is None else min(value - 2 * bias, floor)
-        low, high = max(0.0, least - quantile * error), min(1.0, value + quantile * error)
+        most = max(value, value - bias / 2 + quantile * error)
+        low, high = max(0.0, least - quantile * error), min(1.0, most)
     basis = "few groups" if support.free + 1 < FEW_GROUPS else "resampled groups"
     low = 0.0 if kind == "calibration" and basis == "few groups" else low
     return Estimate(value=float(value), low=float(low), high=float(high), basis=basis)
+
+
+@cache
+def _of_drawing(groups: int, every: int) -> float:
+    """How many times as large the variance of a mean over ``groups`` of all is because their number varies as well."""
+    if not 0 < groups < every:
+        return 1.0
+    from scipy.stats import binom
+
+    drawn = np.arange(1, min(every, 10 + 3 * groups) + 1)
+    chance = binom.pmf(drawn, every, groups / every)
+    return float(groups * (chance / drawn).sum() / chance.sum())
 
 
 def _exact(value: float, groups: int, kind: Kind) -> Estimate:
@@ -194,6 +224,11 @@ def _exact(value: float, groups: int, kind: Kind) -> Estimate:
     low = 0.0 if right <= 0 else float(beta.ppf(tail, right, groups - right + 1))
     high = 1.0 if right >= groups else float(beta.ppf(1 - tail, right + 1, groups - right))
     return Estimate(value=float(value), low=low, high=high, basis="exact on groups")
+
+
+def _moved_out(quantile: float, skewness: float) -> float:
+    """The quantile on the side of the longer tail."""
+    return quantile + max(0.0, skewness) * (2 * quantile**2 + 1) / 6
 
 
 def _skewness(values: NDArray[np.float64]) -> float:

@@ -23,12 +23,16 @@ _FIGURES = ("precision", "recall", "f1", "auc", "average_precision")
 _MEANS = {f"{mean}_{figure}": figure for mean in ("macro", "weighted") for figure in _FIGURES}
 _MEANS |= {"balanced_accuracy": "recall", "map": "average_precision"}
 """Figures that are means over classes, each with the classes' figure."""
+_LIKE_ACCURACY = {"weighted_recall", "weighted_f1"}
+"""Of these means, those that are the accuracy or nearly so: they rest on all samples as it does."""
 
 
 def kind_of(name: str) -> Kind:
     """The scale of a figure, by its name."""
     if name in ("log_loss", "brier"):
         return "loss"
+    if name in ("macro_auc", "weighted_auc", "weighted_average_precision"):
+        return "ranking"
     return "calibration" if name.endswith("ece") else "share"
 
 
@@ -76,7 +80,7 @@ class Spread:
         """
         found: dict[str, Estimate] = {}
         for name in names:
-            if figure := _MEANS.get(name):
+            if (figure := _MEANS.get(name)) and name not in _LIKE_ACCURACY:
                 weights = sizes if name.startswith("weighted") else None
                 found[name] = self.mean_over(name, figure, supports[figure], every, weights=weights)
             else:
@@ -101,7 +105,8 @@ class Spread:
         variances = None
         if classes in self._spread:
             variances = _variances(self._spread[classes]) * (1 if weights is None else weights**2)
-        return self.of(name, Support.of_classes(each, every, variances), kind=kind)
+        support = Support.of_classes(each, every, variances, by_size=weights is not None)
+        return self.of(name, support, kind=kind)
 
     def of(self, name: str, support: Support, column: int | None = None, kind: Kind | None = None) -> Estimate:
         """The figure with its interval; ``column`` picks a class, ``kind`` is that of the name where it is not told.

@@ -60,9 +60,18 @@ def test_means_over_classes_lose_a_degree_for_each_class_that_has_groups_of_its_
 
 def test_a_class_of_few_groups_widens_a_mean_as_much_as_it_makes_up_of_its_variance() -> None:
     each = [Support.of(100), Support.of(3)]
-    common, rare = (Support.of_classes(each, Support.of(103), np.array(v)).widening for v in ([1.0, 0.0], [0.0, 1.0]))
+    variances, every = (np.array([1.0, 0.0]), np.array([0.0, 1.0])), Support.of(103)
+    common, rare = (Support.of_classes(each, every, shown, by_size=True).widening for shown in variances)
     assert (common, rare) == (pytest.approx(100 / 99), pytest.approx(3 / 2))
-    assert common < Support.of_classes(each, Support.of(103), np.array([1.0, 1.0])).widening < rare
+    assert common < Support.of_classes(each, every, np.array([1.0, 1.0]), by_size=True).widening < rare
+
+
+def test_where_classes_count_alike_resamples_show_more_because_they_draw_now_more_now_fewer_of_a_class() -> None:
+    """Three of 30 groups, their figure 0, 0 and 1: the variance of the class's mean over resamples that hold it."""
+    drawn = np.random.default_rng(0).multinomial(30, np.full(30, 1 / 30), size=200_000)[:, :3]
+    shown = (drawn[:, 2] / drawn.sum(axis=1).clip(1))[drawn.any(axis=1)].var()
+    widening = Support.of_classes([Support.of(3)], Support.of(30), np.array([1.0])).widening
+    assert shown * widening == pytest.approx(np.var([0, 0, 1], ddof=1) / 3, rel=0.01)
 
 
 def test_groups_of_unequal_size_count_as_the_fewer_of_equal_size_that_say_as_much() -> None:

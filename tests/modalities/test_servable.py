@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,29 @@ def test_loading_needs_neither_tensorflow_nor_much_memory(real_artifact: Path, r
     heavy, peak_mib = json.loads(found.stdout)
     assert heavy == []
     assert peak_mib < 260
+
+
+def test_opening_and_asking_its_examples_starts_no_threads_which_would_keep_the_urgency_of_who_opened_it(
+    logmel: SoundModality, artifact: Path
+) -> None:
+    before = set(threading.enumerate())
+    servable: Any = logmel.load_servable(artifact, threads=2)
+    for _ in range(2):
+        servable.warm()
+    assert set(threading.enumerate()) <= before
+    servable.predict(servable._examples.waveforms)
+    assert len(set(threading.enumerate()) - before) > 0  # clients who come together are answered side by side
+
+
+def test_a_model_that_no_longer_gives_its_own_answers_says_so(
+    logmel: SoundModality, artifact: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    servable: Any = logmel.load_servable(artifact)
+    servable.warm()
+    runner, run = servable._opened.runner, servable._opened.runner.run
+    monkeypatch.setattr(runner, "run", lambda clips, output: np.roll(run(clips, output), 1, axis=1))
+    with pytest.raises(IntegrityError, match="no longer gives its own answers"):
+        servable.warm()
 
 
 def test_its_own_examples_as_files_give_the_answers_that_it_recorded(logmel: SoundModality, artifact: Path) -> None:

@@ -25,7 +25,7 @@ from dataset.splitting import DatasetSplitter
 from dataset.versions import DatasetRepository, DatasetVersion, Entry
 from ecosight.clock import SystemClock
 from ecosight.config import Config, load_config
-from ecosight.errors import InvalidInput
+from ecosight.errors import InvalidInput, NotFound
 from ecosight.progress import NullProgress
 
 if TYPE_CHECKING:
@@ -203,6 +203,9 @@ def open_part(config: Config, reference: str) -> tuple[list[Entry], BlobStore, t
         repository = open_repository(config, blobs, DatabaseRefs(database))
         found = repository.get(version or None)
         return list(found.part(part or "test")), blobs, found.caveats
+    except NotFound as error:
+        where = f"It was looked for under {config.root} (project.root)."
+        raise NotFound(error.message, hint=f"{error.hint} {where}".strip(), **error.context) from error
     finally:
         database.close()
 

@@ -126,6 +126,9 @@ def test_the_test_part_of_a_name_is_opened_for_an_evaluation(manager: DatasetMan
     assert caveats == ()
     with pytest.raises(NotFound):
         open_part(config, "v1.0.0/holdout")
+    with pytest.raises(NotFound) as elsewhere:  # the evaluator does not know the manager's base_path
+        open_part(load_config(project={"root": tmp_path / "elsewhere"}), "v1.0.0/test")
+    assert "elsewhere (project.root)" in elsewhere.value.hint
 
 
 def test_what_is_wrong_on_purpose_with_a_version_is_opened_with_it(manager: DatasetManager, tmp_path: Path) -> None:

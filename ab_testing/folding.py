@@ -20,6 +20,7 @@ from ab_testing.stats.assignment import AssignmentCounts
 from ab_testing.stats.counts import ArmCounts
 from ab_testing.stats.histogram import LatencyHistogram, bucket_of
 from ab_testing.stats.pairs import PairCounts
+from ab_testing.twins import Twins
 from ecosight.rollouts import CHAMPION, CONTROL, Exposure, Rollout, Routing, ServerReport
 
 __all__ = ["EvidenceFold"]
@@ -39,6 +40,7 @@ class EvidenceFold:
         self._arms: dict[str, ArmSightings] = {}
         self._ids: set[str] = set()
         self._weights: dict[int, dict[str, int]] = {}
+        self._twins: dict[int, Twins] = {}
         self._truths: dict[str, str] = {}
         self._awaiting: dict[str, list[Exposure]] = {}
         self._pairs: dict[str, dict[str, str]] = {}
@@ -51,7 +53,7 @@ class EvidenceFold:
     # -- taking in ----------------------------------------------------------------------------------
 
     def add(self, exposures: Iterable[Exposure]) -> None:
-        """Exposures of this rollout; one that is known already changes nothing."""
+        """Exposures of this rollout, whose routings are told before; one that is known already changes nothing."""
         for exposure in exposures:
             if exposure.id in self._ids or exposure.rollout_id != self.rollout.id:
                 continue
@@ -73,7 +75,9 @@ class EvidenceFold:
     def set_routings(self, routings: Sequence[Routing]) -> None:
         """The routings of this rollout: what weights each stage had."""
         for routing in routings:
-            self._weights.setdefault(routing.stage, {arm.name: arm.weight for arm in routing.arms if not arm.shadow})
+            if routing.stage not in self._weights:
+                self._weights[routing.stage] = {arm.name: arm.weight for arm in routing.arms if not arm.shadow}
+                self._twins[routing.stage] = Twins(routing)
 
     # -- giving out ---------------------------------------------------------------------------------
 
@@ -85,9 +89,9 @@ class EvidenceFold:
         """Everything known at this moment."""
         self._find_slow()
         self._memory.add(now, servers)
-        keys = KeyCounts(
-            {name: self._arm(name) for name in (CHAMPION, CONTROL, *self.rollout.candidates)}, self._weights
-        )
+        arms = {name: self._arm(name) for name in (CHAMPION, CONTROL, *self.rollout.candidates)}
+        keys = KeyCounts(arms, self._weights)
+        twins = KeyCounts(arms, {stage: found.weights for stage, found in self._twins.items()})
         since = self.rollout.stage_since or self.rollout.started_at
         if self._seen_at is not None:  # a clock that was set back must not hide for an hour that nobody asks any more
             self._seen_at = min(self._seen_at, now)
@@ -100,7 +104,7 @@ class EvidenceFold:
             threshold_ms=self.rollout.threshold_ms,
             median_ms=self.rollout.median_ms,
             assigned=self._assigned(),
-            candidates=tuple(self._candidate(name, keys, now, servers) for name in self.rollout.candidates),
+            candidates=tuple(self._candidate(name, keys, twins, now, servers) for name in self.rollout.candidates),
             seen_s_ago=None if self._seen_at is None else max(0.0, (now - self._seen_at).total_seconds()),
             servers=len(servers),
             slices={"label": self._by_label()},
@@ -138,9 +142,10 @@ class EvidenceFold:
             arm.stage_failed.setdefault(stage, set()).add(key)
         else:
             arm.label.setdefault(key, exposure.label)
-            note_first(arm.answered, key, stage)
-            arm.answer(key, stage, exposure.at, bucket_of(exposure.latency_ms))
-            self._answers.setdefault(exposure.intended, []).append((key, stage, exposure.latency_ms))
+            if stage in self._twins and self._twins[stage].compares(exposure.intended, key):
+                note_first(arm.answered, key, stage)
+                arm.answer(key, stage, exposure.at, bucket_of(exposure.latency_ms))
+                self._answers.setdefault(exposure.intended, []).append((key, stage, exposure.latency_ms))
         self._await_truth(exposure)
 
     def _await_truth(self, exposure: Exposure) -> None:
@@ -200,7 +205,7 @@ class EvidenceFold:
         return total if total.stages else None
 
     def _candidate(
-        self, name: str, keys: KeyCounts, now: datetime, servers: Sequence[ServerReport]
+        self, name: str, keys: KeyCounts, twins: KeyCounts, now: datetime, servers: Sequence[ServerReport]
     ) -> CandidateEvidence:
         arm, control = self._arm(name), self._arm(CONTROL)
         while arm.recent and not _is_recent(arm.recent[0][0], now):
@@ -213,8 +218,8 @@ class EvidenceFold:
         return CandidateEvidence(
             arm=name,
             errors=keys.compared(name, both, "met", "failed"),
-            slow=keys.compared(name, (CONTROL,), "answered", "slow"),
-            first_answers=keys.first_answers(name, CONTROL),
+            slow=twins.compared(name, (CONTROL,), "answered", "slow"),
+            first_answers=twins.first_answers(name, CONTROL),
             wrong=keys.compared(name, both, "labelled", "wrong"),
             labelled=keys.compared(name, both, "met", "labelled"),
             pairs=self._pair_counts(name),
@@ -226,7 +231,7 @@ class EvidenceFold:
             stage_failed_keys=len(arm.stage_failed.get(stage, ())),
             stage_units={
                 "errors": keys.units_at(stage, name, both, "met"),
-                "slow": keys.units_at(stage, name, (CONTROL,), "answered"),
+                "slow": twins.units_at(stage, name, (CONTROL,), "answered"),
                 "wrong": keys.units_at(stage, name, both, "labelled"),
             },
             alone_keys=sum(len(arm.stage_keys.get(at, ())) for at in alone),

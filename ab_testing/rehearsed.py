@@ -153,9 +153,11 @@ class RehearsedRollout:
         slow, first_answers = known.slow, known.first_answers
         twin, threshold_ms = weights.get(CONTROL, 0), self.rollout.threshold_ms
         if twin and threshold_ms is not None:
-            fair = self._latencies(counts.get(CONTROL, 0))
-            slow += _above(threshold_ms, latency, fair, own / (own + twin))
-            first_answers += ArmLatencies.at(own / (own + twin), candidate=latency, control=fair)
+            depth = min(own, twin)  # as many keys of each (``twins``)
+            compared = self._latencies(self._hits(ours, depth / own), case.latency_ratio)
+            fair = self._latencies(self._hits(counts.get(CONTROL, 0), depth / twin))
+            slow += _above(threshold_ms, compared, fair, 0.5)
+            first_answers += ArmLatencies.at(0.5, candidate=compared, control=fair)
         self._candidate = replace(
             known,
             errors=known.errors + ArmCounts.at(share, candidate=(ours, errors[0]), control=(theirs, errors[1])),

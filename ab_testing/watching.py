@@ -38,13 +38,13 @@ class Watch:
         self.fold.rollout = rollout
         while True:
             rows, self._cursor = self._exposures.since(self.rollout_id, self._cursor)
-            self.fold.add(rows)
             if not rows:
                 break
+            self.fold.set_routings(self._routings.history(rollout.id))  # read after the rows, so it has theirs
+            self.fold.add(rows)
             self._newest = rows[-1].id
         truths, self._truth_cursor = self._exposures.truths_since(self.rollout_id, self._truth_cursor)
         self.fold.add_truths(truths)
-        self.fold.set_routings(self._routings.history(rollout.id))
         return self.fold.snapshot(self._clock.now(), servers, routing.epoch)
 
     def is_news(self, rollout: Rollout, verdict: Verdict) -> bool:

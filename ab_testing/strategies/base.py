@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from ab_testing.evidence import Evidence
@@ -10,7 +11,7 @@ from ab_testing.policy import Policy
 from ab_testing.verdicts import Verdict
 from ecosight.rollouts import BUCKETS, CHAMPION, CONTROL, Arm, Rollout
 
-__all__ = ["Strategy", "loading_arms", "split_arms"]
+__all__ = ["Strategy", "buckets", "loading_arms", "split_arms", "weighted_arms"]
 
 REFERENCE_TIMES = 4
 """In stage 0 the control has so many times the keys of the first step: the reference is measured sooner, and nothing is
@@ -39,7 +40,8 @@ class Strategy(Protocol):
 
 def loading_arms(rollout: Rollout, percent: float) -> tuple[Arm, ...]:
     """Stage 0, before a stage of ``percent``: the candidates are loaded and get no keys, the control is measured."""
-    return _arms(rollout, 0, min(REFERENCE_TIMES * percent / len(rollout.candidates), MOST_CONTROL))
+    control = min(REFERENCE_TIMES * percent / len(rollout.candidates), MOST_CONTROL)
+    return weighted_arms(rollout, dict.fromkeys(rollout.candidates, 0), control=buckets(control))
 
 
 def split_arms(rollout: Rollout, percent: float) -> tuple[Arm, ...]:
@@ -49,17 +51,27 @@ def split_arms(rollout: Rollout, percent: float) -> tuple[Arm, ...]:
     then. A larger control has its share of all keys steps before the candidate has; where keys ask again and again, its
     own are used up while the candidate's come fresh, and equal models look unequal.
     """
-    each = percent / len(rollout.candidates)
-    return _arms(rollout, each, each)
+    each = buckets(percent / len(rollout.candidates))
+    return weighted_arms(rollout, dict.fromkeys(rollout.candidates, each), control=each)
 
 
-def _arms(rollout: Rollout, each: float, control: float) -> tuple[Arm, ...]:
-    """The champion, every candidate with ``each`` percent, and the control with what there is room for."""
-    weight = int(each * BUCKETS / 100)
-    room = BUCKETS - weight * len(rollout.candidates)
-    twin = min(int(control * BUCKETS / 100), room)
+def weighted_arms(rollout: Rollout, weights: Mapping[str, int], *, control: int) -> tuple[Arm, ...]:
+    """The champion with what the candidates and the control leave.
+
+    Args:
+        weights: buckets of each candidate.
+        control: its buckets; fewer where the candidates leave fewer.
+    """
+    room = BUCKETS - sum(weights.values())
+    twin = min(control, room)
+    candidates = rollout.candidates.items()
     return (
         Arm(name=CHAMPION, model=rollout.champion, weight=room - twin),
-        *(Arm(name=name, model=model, weight=weight, isolated=True) for name, model in rollout.candidates.items()),
+        *(Arm(name=name, model=model, weight=weights[name], isolated=True) for name, model in candidates),
         Arm(name=CONTROL, model=rollout.champion, weight=twin, isolated=True),
     )
+
+
+def buckets(percent: float) -> int:
+    """So many percent of all keys."""
+    return int(percent * BUCKETS / 100)

@@ -6,7 +6,7 @@ from ab_testing.evidence import Evidence
 from ab_testing.health import Health
 from ab_testing.policy import Policy
 from ab_testing.stats.thompson import thompson_weights
-from ab_testing.strategies.base import loading_arms, split_arms
+from ab_testing.strategies.base import buckets, loading_arms, split_arms, weighted_arms
 from ab_testing.strategies.deciding import last_word
 from ab_testing.strategies.gates import (
     accuracy_gate,
@@ -39,12 +39,9 @@ class Thompson:
             return loading_arms(rollout, steps[0])
         if not rollout.weights:
             return split_arms(rollout, steps[0])
-        champion = Arm(name=CHAMPION, model=rollout.champion, weight=rollout.weights[CHAMPION])
-        candidates = (
-            Arm(name=name, model=model, weight=rollout.weights[name], isolated=True)
-            for name, model in rollout.candidates.items()
-        )
-        return champion, *candidates
+        drawn = {name: rollout.weights[name] for name in rollout.candidates}
+        # The control takes its keys from the champion's, so the draw stands: it is the same model.
+        return weighted_arms(rollout, drawn, control=min(*drawn.values(), buckets(steps[0] / len(drawn))))
 
     def decide(self, rollout: Rollout, evidence: Evidence, health: Health) -> Verdict:
         policy = Policy.from_dict(rollout.policy)

@@ -19,7 +19,7 @@ from ab_testing.router import Router
 from ab_testing.stats import ArmLatencies, LatencyHistogram, UsualLatency
 from ab_testing.stats.judge_rates import log_e_of
 from ab_testing.stats.shift import log_e_slower
-from ab_testing.strategies.base import split_arms
+from ab_testing.strategies.base import buckets, split_arms, weighted_arms
 from ab_testing.strategies.gates import accuracy_gate
 from ecosight.rollouts import CANDIDATE, CHAMPION, CONTROL, Exposure
 from rollback.triggers import check_health
@@ -253,13 +253,22 @@ def test_evidence_survives_json() -> None:
     assert Evidence.from_dict(found.as_dict()) == found
 
 
-@pytest.mark.parametrize("steps", [(5, 10, 25, 50), (5, 10, 25, 50, 75, 100), (10, 60), (1, 5, 20, 40)])
+RAMPS = [(5, 10, 25, 50), (5, 10, 25, 50, 75, 100), (10, 60), (20, 80), (1, 5, 20, 40)]
+UPS_AND_DOWNS = [((20, 20), (95, 5), (50, 20), (90, 10), (10, 10), (95, 5)), ((10, 10), (40, 10), (80, 10), (60, 10))]
+
+
+@pytest.mark.parametrize("percents", [*RAMPS, *UPS_AND_DOWNS], ids=str)
 @pytest.mark.parametrize("slow_from", [1, 2, 3])
-def test_equal_models_are_equally_slow_along_a_ramp(steps: tuple[float, ...], slow_from: int) -> None:
+def test_equal_models_are_equally_slow_however_their_shares_change(percents: tuple[Any, ...], slow_from: int) -> None:
     """Every key asks at every step, and each answer from the step ``slow_from`` on is slow, in whatever arm."""
     fold, number = EvidenceFold(a_rollout(threshold_ms=50.0)), 0
-    for stage, percent in enumerate(steps, start=1):
-        weights = {arm.name: arm.weight for arm in split_arms(a_rollout(), percent)}
+    for stage, percent in enumerate(percents, start=1):
+        if isinstance(percent, tuple):
+            ours, twin = map(buckets, percent)
+            arms = weighted_arms(a_rollout(), {CANDIDATE: ours}, control=twin)
+        else:
+            arms = split_arms(a_rollout(), percent)
+        weights = {arm.name: arm.weight for arm in arms}
         routing = a_routing(stage, champion=weights[CHAMPION], candidate=weights[CANDIDATE], control=weights[CONTROL])
         fold.set_routings([routing])
         router = Router(routing)

@@ -147,7 +147,10 @@ def test_thompson_sampling_gives_more_to_the_arm_that_is_right_more_often() -> N
     assert verdict.weights["candidate"] > 9_000
     assert sum(verdict.weights.values()) == BUCKETS
     arms = load_strategy("thompson").arms(replace(rollout, weights=verdict.weights), 2)
-    assert {arm.name: arm.weight for arm in arms} == dict(verdict.weights)
+    shares = {arm.name: arm.weight for arm in arms}
+    assert shares["candidate"] == verdict.weights["candidate"]
+    assert shares["champion"] + shares["control"] == verdict.weights["champion"]
+    assert shares["control"] == 500  # a model that runs as the candidate does is needed as long as it answers
 
 
 def test_a_decision_replays_to_the_same_verdict_and_not_from_other_evidence() -> None:

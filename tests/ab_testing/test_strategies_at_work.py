@@ -165,6 +165,28 @@ def test_thompson_sampling_waits_for_labels_then_gives_more_to_the_better_arm(si
     assert site.replays()
 
 
+def test_thompson_sampling_takes_back_what_becomes_slow_after_most_keys_are_its_own(site: RolloutWorld) -> None:
+    site.label_rate, site.behaviour[OLD.digest].wrong = 0.5, 0.3
+    start(site, "thompson", steps=[20], min_step_s=5)
+    site.seconds(60, 50, until=lambda: max(site.percents(), default=0) > 80)
+    assert 5 <= site.percents("control")[-1] < 6
+    site.behaviour[NEW.digest].slower = 3.0
+    site.seconds(120, 50, until=site.is_in("rolled_back"))
+    assert "latency" in site.rollout.outcome
+    assert site.replays()
+
+
+def test_equal_models_under_thompson_sampling_stay_though_the_same_keys_ask_again_and_again(site: RolloutWorld) -> None:
+    site.label_rate = 0.2
+    start(site, "thompson", steps=[20], min_step_s=5)
+    sensors = [f"sensor-{n}" for n in range(200)]
+    for _ in range(120):
+        site.second(site.rng.choice(sensors, 50))
+    assert site.rollout.state == "running"
+    assert site.rollout.stage > 10
+    assert len(set(site.percents())) > 5  # the shares went up and down
+
+
 def test_thompson_sampling_stops_after_its_longest_time_and_at_its_budget(site: RolloutWorld) -> None:
     site.label_rate = 0.5
     start(site, "thompson", steps=[20], min_step_s=5, max_exposed_keys=100)

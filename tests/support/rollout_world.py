@@ -70,10 +70,12 @@ class Aliases:
 
 @dataclass
 class Behaviour:
-    """How a model answers: shares of the requests that fail, and of the answers that are wrong."""
+    """How a model answers: shares of the requests that fail, and of the answers that are wrong; how many times the
+    usual latency it takes."""
 
     fails: float = 0.0
     wrong: float = 0.0
+    slower: float = 1.0
 
 
 class RolloutWorld:
@@ -223,7 +225,7 @@ class RolloutWorld:
             "key": key,
             "intended": arm.name,
             "answered": CHAMPION if copy or more.get("fault") else arm.name,
-            "latency_ms": float(self.rng.lognormal(3, 0.3)),
+            "latency_ms": float(self.rng.lognormal(3, 0.3)) * self.behaviour[arm.model.digest].slower,
             "at": self.clock.now(),
         }
         self.log.append(Exposure(**{**exposure, **more}))

@@ -1,50 +1,35 @@
 """Keeps what servers said about the memory of isolated arms: the candidate's beside the control's.
 
-A series is of one life of one process. A process that starts anew warms up anew, so its series begins anew as well; so
-does that of a server that was not heard of for a while. A new leader begins all of them: it has not seen what came
-before, and a clock that begins late only makes the verdict late.
+A series is of one life of one process. A process that starts anew warms up anew, so its series begins anew as well. A
+new leader goes on from what the servers remember themselves.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from ab_testing.evidence import MemorySeries
+from ab_testing.memory_trail import MemoryTrail
 from ecosight.rollouts import ServerReport
 
 __all__ = ["MemoryKeeper"]
 
-EVERY_S = 1.0
 MOST_POINTS = 240
-"""At so many every second one goes, and from then on they are noted half as often: four minutes are known by the
-second, an hour by the quarter of a minute. They are stored with every decision."""
+"""Four minutes are known by the second, an hour by the quarter of a minute. They are stored with every decision."""
 FORGET_S = 60.0
 OLD_ENOUGH = 0.5
 """A pair of processes younger than this part of the oldest pair is not the one to look at: it only warms up."""
-_TOLERANCE_S = 0.25
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Life:
-    """One process. ``points``: (moment, MB)."""
+    """One process."""
 
     process: tuple[Any, Any]
-    every_s: float = EVERY_S
-    points: list[tuple[datetime, float]] = field(default_factory=list)
-
-    def note(self, now: datetime, rss_mb: float) -> None:
-        if self.points and now < self.points[-1][0]:  # a clock was set back: what was noted goes with it
-            back = self.points[-1][0] - now
-            self.points = [(at - back, mb) for at, mb in self.points]
-        if self.points and (now - self.points[-1][0]).total_seconds() < self.every_s - _TOLERANCE_S:
-            return
-        self.points.append((now, rss_mb))
-        if len(self.points) >= MOST_POINTS:
-            del self.points[1::2]
-            self.every_s *= 2
+    trail: MemoryTrail
 
 
 class MemoryKeeper:
@@ -56,6 +41,7 @@ class MemoryKeeper:
 
     def add(self, now: datetime, servers: Sequence[ServerReport]) -> None:
         """Note what the servers say of arms that are loaded."""
+        now_s = now.timestamp()
         for server in servers:
             self._heard[server.server_id] = now
             lives = self._lives.setdefault(server.server_id, {})
@@ -64,8 +50,8 @@ class MemoryKeeper:
                     continue
                 process = _process(told)
                 if name not in lives or lives[name].process != process:
-                    lives[name] = _Life(process)
-                lives[name].note(now, float(told["rss_mb"]))
+                    lives[name] = _Life(process, MemoryTrail.retold(told.get("memory", ()), now_s, MOST_POINTS))
+                lives[name].trail.note(now_s, float(told["rss_mb"]))
         for server_id, heard in list(self._heard.items()):
             if (now - heard).total_seconds() > FORGET_S:
                 del self._heard[server_id], self._lives[server_id]
@@ -84,9 +70,9 @@ class MemoryKeeper:
     def _pairs(self, arm: str, control: str) -> Iterator[tuple[MemorySeries, MemorySeries]]:
         for lives in self._lives.values():
             if arm in lives and control in lives:
-                both = (lives[arm], lives[control])
-                since = max(life.points[0][0] for life in both)
-                ours, theirs = (_since(life, since) for life in both)
+                both = (lives[arm].trail, lives[control].trail)
+                since_s = max(trail.points[0][0] for trail in both)
+                ours, theirs = (_since(trail, since_s) for trail in both)
                 if ours and theirs:
                     yield ours, theirs
 
@@ -96,10 +82,8 @@ def _process(told: Mapping[str, Any]) -> tuple[Any, Any]:
     return told.get("pid"), told.get("restarts")
 
 
-def _since(life: _Life, since: datetime) -> MemorySeries:
-    return tuple(
-        (round((at - since).total_seconds() / 60, 4), round(rss_mb, 2)) for at, rss_mb in life.points if at >= since
-    )
+def _since(trail: MemoryTrail, since_s: float) -> MemorySeries:
+    return tuple((round((at - since_s) / 60, 4), round(rss_mb, 2)) for at, rss_mb in trail.points if at >= since_s)
 
 
 def _age(series: MemorySeries) -> float:

@@ -126,8 +126,9 @@ class ServerReport:
     Attributes:
         epoch: of the routing that it follows.
         loaded: model digest to ``ArmState``: what it holds warm, or failed to load. The acknowledgement of phase one.
-        arms: by arm name, figures of isolated arms: ``state``, ``error``, ``rss_mb``, ``restarts``,
-            ``crashed_at`` (ISO times of the last crashes), ``non_finite``, ``tripped`` (why it was cut off here).
+        arms: by arm name, figures of isolated arms: ``state``, ``error``, ``rss_mb``, ``memory`` (what that was before:
+            seconds ago, MB), ``restarts``, ``crashed_at`` (ISO times of the last crashes), ``non_finite``, ``tripped``
+            (why it was cut off here).
     """
 
     server_id: str

@@ -117,14 +117,17 @@ class IsolatedArm:
     def figures(self) -> dict[str, Any]:
         """What the server reports of it."""
         worker = self._worker
+        rss_mb = worker.rss_mb() if worker is not None else None
         with self._lock:
             crashed_at = list(self._crashed_at)
+            remembered = worker.remember(rss_mb) if worker is not None and rss_mb and self.state == "ready" else []
         return {
             "state": self.state,
             "error": self._error,
             "model": str(self.model),
             "pid": worker.pid if worker is not None else None,
-            "rss_mb": worker.rss_mb() if worker is not None else None,
+            "rss_mb": rss_mb,
+            "memory": remembered,
             "restarts": self._restarts,
             "crashed_at": [iso(at) for at in crashed_at],
             "non_finite": self._non_finite,

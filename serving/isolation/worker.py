@@ -12,9 +12,11 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from typing import Any
 
+from ab_testing.memory_trail import MemoryTrail
 from ecosight.logs import get_logger
 from serving.isolation.answers import ArmFault, read_answer
 from serving.isolation.backlog import Backlog
@@ -26,6 +28,8 @@ LOAD_S = 120.0
 """A model that is not loaded by then is taken for one that hangs."""
 MOST_ANSWER_BYTES = 1 << 22
 LOOK_EVERY_S = 0.5
+REMEMBERED = 60
+"""Points of memory; told with every report, so that a new leader sees what came before it."""
 
 
 class NotLoaded(Exception):
@@ -33,8 +37,10 @@ class NotLoaded(Exception):
 
 
 class Worker:
-    """A process, and what it was asked. ``kill`` and ``rss_mb`` are thread-safe; the rest belongs to the thread that
-    made it, which must outlive the process: the kernel kills it with that thread.
+    """A process, and what it was asked.
+
+    ``kill`` and ``rss_mb`` are thread-safe, and ``remember`` takes one thread at a time; the rest belongs to the thread
+    that made it, which must outlive the process: the kernel kills it with that thread.
 
     Args:
         launch: what the process is told: ``config``, ``modality``, ``folder``, ``engine``, ``threads``, ``max_batch``.
@@ -46,6 +52,7 @@ class Worker:
         self.backlog = Backlog(most=most_waiting, most_bytes=most_waiting_bytes)
         self._launch = {**launch, "server": os.getpid()}
         self._labels: tuple[str, ...] = ()
+        self._memory = MemoryTrail(REMEMBERED)
         self._killing = threading.Lock()
         self._ended = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -137,6 +144,12 @@ class Worker:
             return float(round(sum(map(_rss_bytes, members)) / 2**20, 2))
         except psutil.Error:
             return None
+
+    def remember(self, rss_mb: float) -> list[tuple[float, float]]:
+        """Note it for now. Returns: (seconds ago, MB) since this was first called."""
+        now_s = time.monotonic()
+        self._memory.note(now_s, rss_mb)
+        return self._memory.told(now_s)
 
     def _kill(self) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS may not signal the dead

@@ -11,11 +11,13 @@ import pytest
 
 from ab_testing.evidence import MemorySeries
 from ab_testing.memory_series import MOST_POINTS, MemoryKeeper
+from ab_testing.memory_trail import MemoryTrail
 from ab_testing.stats.growth import GrowthEstimate, memory_growth
 from ecosight.rollouts import ServerReport
 from ecosight.seeds import generator
 
 BEGAN = datetime(2026, 3, 1, tzinfo=UTC)
+REMEMBERED = 60
 
 
 def report(server: str, at: datetime, **arms: dict[str, Any]) -> ServerReport:
@@ -128,6 +130,29 @@ def test_an_hour_is_kept_in_few_points_that_lie_evenly() -> None:
 def test_without_a_process_of_each_there_is_nothing_to_compare() -> None:
     assert watched(1, lambda m: {"a": {"candidate": arm(500), "control": arm(None, pid=11)}}) == ((), ())
     assert MemoryKeeper().series("candidate", "control") == ((), ())
+
+
+@pytest.mark.parametrize("leader_s", [0.0, -3600.0])
+def test_a_new_leader_goes_on_from_what_the_servers_remember(leader_s: float) -> None:
+    """Its clock is another one; it takes over in the tenth minute of a leak."""
+    trails = {name: MemoryTrail(REMEMBERED) for name in ("candidate", "control")}
+    keeper = MemoryKeeper()
+    for second in range(11 * 60):
+        minute = second / 60
+        told = {"candidate": 500 + 20 * minute + noise(minute) / 4, "control": 500 + noise(minute, 1) / 4}
+        for name, rss_mb in told.items():
+            trails[name].note(second, rss_mb)
+        if minute < 10:
+            continue
+        arms = {
+            name: arm(rss_mb, pid=pid) | {"memory": trails[name].told(second)}
+            for pid, (name, rss_mb) in enumerate(told.items())
+        }
+        at = BEGAN + timedelta(seconds=second + leader_s)
+        keeper.add(at, [report("a", at, **arms)])
+    both = keeper.series("candidate", "control")
+    assert both[0][-1][0] == pytest.approx(11, abs=0.4)
+    assert grown(both, after_min=10.0).leaks
 
 
 def test_a_clock_that_is_set_back_loses_no_minute_of_a_leak() -> None:

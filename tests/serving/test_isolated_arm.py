@@ -195,6 +195,7 @@ def test_a_poisoned_question_fails_alone(shared: IsolatedArm) -> None:
 def test_a_process_that_dies_fails_what_it_had_and_is_started_again(make: MakeArm) -> None:
     made = make()
     before = made.figures()
+    wait_until(lambda: len(made.figures()["memory"]) > 1)
     results = ask(made, ":slow 1", ":slow 2", ":crash 3")
     assert {result.fault for result in results if isinstance(result, ArmFault)} == {"crash"}
     wait_until(lambda: made.state == "ready" and made.figures()["restarts"] == 1, seconds=START_S)
@@ -202,6 +203,7 @@ def test_a_process_that_dies_fails_what_it_had_and_is_started_again(make: MakeAr
     assert after["pid"] != before["pid"]
     assert gone(before["pid"])
     assert len(after["crashed_at"]) == 1
+    assert len(after["memory"]) == 1  # another process, which warms up anew
     assert after["waiting"] == 0
     assert digits(ask(made, "5")) == [5]
 

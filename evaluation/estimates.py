@@ -6,7 +6,9 @@ groups of unequal size count as the fewer of equal size that say as much (``Supp
 
 - shares of 1 (accuracy, F1, AUC, …): log odds, so an interval never leaves [0, 1];
 - means over classes of how well each is ranked (AUC; average precision weighted by class): the same, but the few
-  samples that lie far from their own kind make them skewed. The lower end is moved out by a tenth of the skewness;
+  samples that lie far from their own kind make them skewed. The lower end is moved out by a fifth of the skewness;
+- precision weighted by class: the same, around the value less the bias that resampling shows. A class weighs most where
+  a draw holds much of it, and there its precision is highest, so it looks better than it is;
 - a detector's average precision: as shares, but it looks better than it is where boxes are few, because at each recall
   the best precision beyond it counts. The lower end starts from the value less twice the bias that resampling shows;
 - losses (log loss, Brier score): logarithm, the upper end moved out by the skewness of the resamples;
@@ -55,11 +57,11 @@ _NO_SPREAD = 1e-9
 _LEAST_SHOWN = 1 / 3
 """One group that outweighs all others leaves next to nothing to judge its spread by."""
 
-_SKEW_LEFT = 0.1
+_SKEW_LEFT = 0.2
 """What log odds leave of the skewness: in simulated test parts of 30 to 300 recordings, intervals of the macro AUC that
-take this much of it hold the truth in 92.6 to 97.9% of them, with none of it in 91 to 96, with all in 96 to 98.5."""
+take this much of it hold the truth in 93 to 96% of them, with none of it in 91 to 94, with all in 95 to 98."""
 
-Kind = Literal["share", "ranking", "interpolated", "loss", "calibration"]
+Kind = Literal["share", "ranking", "lifted", "interpolated", "loss", "calibration"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,10 +188,11 @@ def estimate(
     if error < _NO_SPREAD:
         return _exact(value, support.groups, kind)
     quantile, bias = _student(support.free), max(0.0, float(defined.mean()) - value)
-    if kind in ("share", "ranking", "interpolated") and 0 < value < 1:
-        odds, step = _logit(value), error / (value - value**2)
+    if kind not in ("loss", "calibration") and 0 < value < 1:
+        middle = max(value - bias, value / 2) if kind == "lifted" else value
+        odds, step = _logit(middle), error / (middle - middle**2)
         further = _moved_out(quantile, -_SKEW_LEFT * _skewness(defined)) if kind == "ranking" else quantile
-        low, high = _expit(odds - further * step), _expit(odds + quantile * step)
+        low, high = _expit(odds - further * step), max(value, _expit(odds + quantile * step))
         low = max(0.0, low - 2 * bias) if kind == "interpolated" else low
     elif kind == "loss" and value > 0:
         further, step = _moved_out(quantile, _skewness(defined)), error / value
@@ -221,8 +224,8 @@ def _exact(value: float, groups: int, kind: Kind) -> Estimate:
     from scipy.stats import beta
 
     right, tail = value * groups, (1 - COVERAGE) / 2
-    low = 0.0 if right <= 0 else float(beta.ppf(tail, right, groups - right + 1))
-    high = 1.0 if right >= groups else float(beta.ppf(1 - tail, right + 1, groups - right))
+    low = 0.0 if right < _NO_SPREAD else float(beta.ppf(tail, right, groups - right + 1))
+    high = 1.0 if right > groups - _NO_SPREAD else float(beta.ppf(1 - tail, right + 1, groups - right))
     return Estimate(value=float(value), low=low, high=high, basis="exact on groups")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,6 +34,8 @@ def kind_of(name: str) -> Kind:
         return "loss"
     if name in ("macro_auc", "weighted_auc", "weighted_average_precision"):
         return "ranking"
+    if name == "weighted_precision":
+        return "lifted"
     return "calibration" if name.endswith("ece") else "share"
 
 
@@ -106,6 +109,10 @@ class Spread:
         if classes in self._spread:
             variances = _variances(self._spread[classes]) * (1 if weights is None else weights**2)
         support = Support.of_classes(each, every, variances, by_size=weights is not None)
+        if classes == "auc":
+            # Every sample is compared with all others, those of groups that were drawn twice as well: resamples spread
+            # as far as the figure itself already.
+            support = replace(support, widening=1.0)
         return self.of(name, support, kind=kind)
 
     def of(self, name: str, support: Support, column: int | None = None, kind: Kind | None = None) -> Estimate:

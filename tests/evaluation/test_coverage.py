@@ -14,7 +14,10 @@ from evaluation.classification import evaluate_classification
 from evaluation.estimates import Estimate, Support, estimate
 from evaluation.report import ClassificationReport
 
-HEADLINES = ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "macro_auc", "map", "log_loss", "brier", "ece")
+HEADLINES = (
+    *("accuracy", "balanced_accuracy", "macro_precision", "macro_f1", "weighted_precision", "weighted_f1"),
+    *("macro_auc", "weighted_auc", "map", "weighted_average_precision", "log_loss", "brier", "ece"),
+)
 
 
 @dataclass(frozen=True)

@@ -6,18 +6,26 @@ database to a thread, so a slow, locked or unreachable database delays no answer
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from sqlalchemy import RowMapping, func, select
 
 from ecosight.errors import NotFound
+from ecosight.ids import age_s
 from ecosight.state.database import Database, insert_into
 from ecosight.state.ordering import take_turn
 from ecosight.state.schema import outcomes, predictions
-from ecosight.state.spooled import SpooledTable
+from ecosight.state.spooled import DRAIN_EVERY_S, SpooledTable
 from ecosight.values import Outcome, Prediction
 
 __all__ = ["PredictionLog"]
+
+ELSEWHERE_S = 4 * DRAIN_EVERY_S
+"""By then a machine has brought a prediction to the database, unless that is away for it."""
+FRESH_S = 10.0
+"""The clocks of machines may differ by some of it."""
+LOOK_EVERY_S = 0.1
 
 
 class PredictionLog:
@@ -64,7 +72,8 @@ class PredictionLog:
         self._rows.close()
 
     def get(self, prediction_id: str) -> Prediction | None:
-        """The prediction, also when this or another process of this machine has only spooled it yet."""
+        """The prediction, also when it is only spooled yet: by processes of this machine, or, where its id is so fresh
+        that this may be so, by another machine. That takes at most ``ELSEWHERE_S``."""
         row = self._find(prediction_id)
         if row is None:
             self.flush()
@@ -72,6 +81,12 @@ class PredictionLog:
         if row is None:
             self._rows.flush_others()
             row = self._find(prediction_id)
+        made_s_ago = age_s(prediction_id)
+        if row is None and made_s_ago is not None and abs(made_s_ago) < FRESH_S:
+            until = time.monotonic() + ELSEWHERE_S
+            while row is None and time.monotonic() < until:
+                time.sleep(LOOK_EVERY_S)
+                row = self._find(prediction_id)
         return None if row is None else _prediction(row)
 
     def require(self, prediction_id: str) -> Prediction:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 
-from ecosight.ids import content_digest, new_id
+from ecosight.ids import age_s, content_digest, new_id
 
 
 def test_a_digest_is_the_sha256_of_the_bytes() -> None:
@@ -19,6 +19,12 @@ def test_an_id_has_its_prefix_and_128_bits() -> None:
 
 def test_ids_never_repeat() -> None:
     assert len({new_id("x") for _ in range(10_000)}) == 10_000
+
+
+def test_an_id_tells_how_old_it_is() -> None:
+    assert -0.01 <= (age_s(new_id("pred")) or 0.0) < 5
+    assert (age_s("pred_" + 26 * "0") or 0) > 1e9
+    assert [age_s(text) for text in ("", "one", "pred_", "pred_" + 26 * "u", "pred_" + 27 * "0")] == [None] * 5
 
 
 def test_ids_sort_by_the_time_of_their_making() -> None:

@@ -16,7 +16,9 @@ import pytest
 from sqlalchemy import func, select
 
 from ecosight.errors import NotFound, Unavailable
+from ecosight.ids import new_id
 from ecosight.state import Database, PredictionLog, open_database
+from ecosight.state.predictions import ELSEWHERE_S
 from ecosight.state.schema import predictions
 from ecosight.values import Outcome, Prediction
 
@@ -80,6 +82,24 @@ def test_a_prediction_comes_back_as_it_was_at_once(log: PredictionLog) -> None:
 
 def test_an_unknown_prediction_is_none(log: PredictionLog) -> None:
     assert log.get("unknown") is None
+
+
+def test_a_prediction_that_another_machine_has_only_just_made_is_waited_for(
+    log: PredictionLog, database: Database, tmp_path: Path
+) -> None:
+    """Two machines share a database and no disk; a load balancer sends the truth to the other one at once."""
+    name = new_id("pred")
+    elsewhere = PredictionLog(database, tmp_path / "another machine")
+    elsewhere.append(prediction(name))
+    assert log.add_outcome(outcome(name, "dog"))
+    elsewhere.close()
+
+
+def test_an_unknown_id_is_not_waited_for_unless_it_is_fresh(log: PredictionLog) -> None:
+    began = time.monotonic()
+    assert log.get("pred_" + 26 * "0") is None
+    assert time.monotonic() - began < ELSEWHERE_S / 2
+    assert log.get(new_id("pred")) is None
 
 
 def test_the_thread_brings_predictions_to_the_database_by_itself(log: PredictionLog, database: Database) -> None:

@@ -58,7 +58,7 @@ class RolloutRecords:
             "arms": [_arm(each) for each in own["arms"]] if own is not None else [],
             "evidence": dict(decided.evidence) if decided is not None else None,
             "verdict": verdict,
-            "cannot_say_yet": [] if rollout["finished_at"] else _missing(verdict or {}),
+            "cannot_say_yet": [] if rollout["finished_at"] else _missing(verdict or {}, shadowed=_is_shadowed(own)),
             "decided_at": iso(decided.at) if decided is not None else None,
             "decided_by": decided.actor if decided is not None else None,
             "servers": self.servers(),
@@ -128,9 +128,17 @@ def _incident(incident: Incident) -> dict[str, Any]:
     return {**plain(incident), "latched": not incident.unlatched_by}
 
 
-def _missing(verdict: Mapping[str, Any]) -> list[str]:
-    """What the strategy waits for, then what each trigger would need to say more."""
-    checks = (verdict.get("health") or {}).get("checks", ())
+def _is_shadowed(routing: Mapping[str, Any] | None) -> bool:
+    return routing is not None and any(arm["shadow"] for arm in routing["arms"])
+
+
+def _missing(verdict: Mapping[str, Any], *, shadowed: bool) -> list[str]:
+    """What the strategy waits for, then what each trigger would need to say more.
+
+    Args:
+        shadowed: the candidates have no clients, so what triggers that compare clients wait for never comes.
+    """
+    checks = () if shadowed else (verdict.get("health") or {}).get("checks", ())
     said = [f"{check['name'].replace('_', ' ')}: {check['missing']}" for check in checks if check["missing"]]
     return list(dict.fromkeys([*verdict.get("missing", ()), *said]))
 

@@ -217,7 +217,11 @@ class RolloutService:
         at = iso(self._clock.now() if moment is None else moment)
         routing = self._routings.current() if moment is None else self._routings.at(moment)
         if routing is None:
-            raise NotFound(f"nothing is known of {at}", hint="The routing history begins later.")
+            begun = self._routings.current() is not None
+            hint = (
+                "The routing history begins later." if begun else "It begins with the first server: `ecosight serve`."
+            )
+            raise NotFound(f"nothing is known of {at}", hint=hint)
         told: dict[str, Any] = {"at": at, "routing": plain(routing)}
         if key is not None:
             arm = Router(routing).assign(key)

@@ -106,6 +106,7 @@ def test_a_shadow_meets_no_client_and_tells_how_many_labels_it_needs(site: Rollo
     assert gate["figures"]["pairs"] > 500
     assert 0 < gate["figures"]["disagreed"] < 0.3 * gate["figures"]["pairs"]
     assert "label" in cannot_say(site)
+    assert "both arms" not in cannot_say(site)  # nobody will ever be answered by it
     site.label_rate = 1.0
     site.seconds(200, 50, until=site.is_in("paused"))
     assert "a person decides" in site.rollout.outcome

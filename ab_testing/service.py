@@ -217,11 +217,8 @@ class RolloutService:
         at = iso(self._clock.now() if moment is None else moment)
         routing = self._routings.current() if moment is None else self._routings.at(moment)
         if routing is None:
-            begun = self._routings.current() is not None
-            hint = (
-                "The routing history begins later." if begun else "It begins with the first server: `ecosight serve`."
-            )
-            raise NotFound(f"nothing is known of {at}", hint=hint)
+            begins = "later" if self._routings.current() is not None else "with the first server: `ecosight serve`"
+            raise NotFound(f"nothing is known of {at}", hint=f"The routing history begins {begins}.")
         told: dict[str, Any] = {"at": at, "routing": plain(routing)}
         if key is not None:
             arm = Router(routing).assign(key)

@@ -40,7 +40,8 @@ class Shadow:
             result = analyzer.shadow(candidate.pairs)
             not_worse = analyzer.non_inferiority(candidate.pairs, margin=policy.accuracy_margin)
             passed = not_worse.verdict is Said.PASSED
-            wanted = "" if passed else (not_worse.missing or result.missing)
+            needs = [each.missing for each in (not_worse, result) if each.missing]
+            wanted = "" if passed else "; to name the better one: ".join(needs)
             figures = {**result.as_dict(), "pairs": candidate.pairs.pairs, "disagreed": candidate.pairs.disagreed}
             agreement.append(
                 Gate(

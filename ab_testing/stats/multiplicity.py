@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import false_discovery_control
 
-from ab_testing.stats.mixing import Floats, log_threshold
+from ab_testing.stats.mixing import log_threshold
 
-__all__ = ["benjamini_hochberg", "bonferroni", "e_benjamini_hochberg", "e_bonferroni", "holm"]
+__all__ = ["bonferroni", "e_benjamini_hochberg", "e_bonferroni"]
 
 
 def bonferroni(alpha: float, tests: int) -> float:
@@ -39,24 +38,3 @@ def e_bonferroni(log_e: ArrayLike, *, alpha: float = 0.05) -> NDArray[np.bool_]:
     values = np.asarray(log_e, dtype=np.float64)
     believed: NDArray[np.bool_] = values >= log_threshold(alpha) + np.log(max(1, values.size))
     return believed
-
-
-def holm(p_values: ArrayLike) -> Floats:
-    """Adjusted p-values: those at most α may be believed, and with probability 1 − α none of them is wrong.
-
-    Source: Holm (1979), "A simple sequentially rejective multiple test procedure".
-    """
-    values = np.asarray(p_values, dtype=np.float64)
-    order = np.argsort(values, kind="stable")
-    adjusted = np.empty_like(values)
-    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(values[order] * np.arange(values.size, 0, -1)))
-    return adjusted
-
-
-def benjamini_hochberg(p_values: ArrayLike) -> Floats:
-    """Adjusted p-values for the false discovery rate, of independent or positively dependent tests.
-
-    Source: Benjamini & Hochberg (1995), as in SciPy.
-    """
-    adjusted: Floats = np.asarray(false_discovery_control(np.asarray(p_values, dtype=np.float64), method="bh"))
-    return adjusted

@@ -31,6 +31,8 @@ class CandidateEvidence:
         slow: bad is a key's first answer above the frozen threshold; only arms in worker processes are compared.
         first_answers: latencies of the first answers to the same keys.
         wrong: bad is a key's first wrong answer; units are keys with a label.
+        judged: one label a key: units are keys by their first labelled answer, bad are those for which it was wrong;
+            None: recorded before they were counted.
         labelled: bad is a key's first label: whether labels arrive alike in both arms.
         pairs: of a shadow: the candidate's and the champion's answers to the same requests.
         latency, control_latency: of all answers, for display.
@@ -38,6 +40,7 @@ class CandidateEvidence:
             them that met a failure or a wrong answer; None: recorded before they were counted.
         stage_keys, stage_failed_keys: keys that it met, and that it failed, since the weights last changed; of a
             shadow: by copies.
+        unlabelled_keys: keys that it met of which no label came from anywhere; None: recorded before they were counted.
         alone_keys, alone_failed_keys: the same, of all stages in which nobody answered beside it.
         stage_units: units of both arms since the weights last changed, by what is compared: how fast evidence comes at
             present; none where nobody answers beside it. None: recorded before they were counted.
@@ -55,6 +58,7 @@ class CandidateEvidence:
     slow: ArmCounts = field(default_factory=ArmCounts)
     first_answers: ArmLatencies = field(default_factory=ArmLatencies)
     wrong: ArmCounts = field(default_factory=ArmCounts)
+    judged: ArmCounts | None = None
     labelled: ArmCounts = field(default_factory=ArmCounts)
     pairs: PairCounts = field(default_factory=PairCounts)
     latency: LatencyHistogram = field(default_factory=LatencyHistogram)
@@ -64,6 +68,7 @@ class CandidateEvidence:
     stage_keys: int = 0
     stage_failed_keys: int = 0
     stage_units: Mapping[str, int] | None = None
+    unlabelled_keys: int | None = None
     alone_keys: int = 0
     alone_failed_keys: int = 0
     requests: int = 0
@@ -76,6 +81,11 @@ class CandidateEvidence:
     memory: MemorySeries = ()
     control_memory: MemorySeries = ()
     answered_s_ago: float | None = None
+
+    @property
+    def labels(self) -> ArmCounts:
+        """Labelled keys and wrong ones: what rates of wrong answers rest on."""
+        return self.wrong if self.judged is None else self.judged
 
     def as_dict(self) -> dict[str, Any]:
         """A JSON object; ``from_dict`` reads it."""
@@ -90,6 +100,7 @@ class CandidateEvidence:
             **{
                 **told,
                 **{name: ArmCounts.from_dict(told[name]) for name in counts},
+                "judged": ArmCounts.from_dict(told["judged"]) if told.get("judged") else None,
                 "first_answers": ArmLatencies.from_dict(told.get("first_answers", {"stages": ()})),
                 "pairs": PairCounts.from_dict(told["pairs"]),
                 "latency": LatencyHistogram.from_dict(told["latency"]),

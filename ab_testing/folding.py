@@ -20,6 +20,7 @@ from ab_testing.stats.assignment import AssignmentCounts
 from ab_testing.stats.counts import ArmCounts
 from ab_testing.stats.histogram import LatencyHistogram, bucket_of
 from ab_testing.stats.pairs import PairCounts
+from ab_testing.told_keys import ToldKeys
 from ab_testing.twins import Twins
 from ecosight.rollouts import CHAMPION, CONTROL, Exposure, Rollout, Routing, ServerReport
 
@@ -49,6 +50,8 @@ class EvidenceFold:
         self._memory = MemoryKeeper()
         self._seen_at: datetime | None = None
         self._first: dict[str, tuple[int, str]] = {}
+        self._first_said: dict[str, tuple[int, datetime, str, str]] = {}
+        self._told = ToldKeys()
 
     # -- taking in ----------------------------------------------------------------------------------
 
@@ -141,7 +144,8 @@ class EvidenceFold:
             note_first(arm.failed, key, stage)
             arm.stage_failed.setdefault(stage, set()).add(key)
         else:
-            arm.label.setdefault(key, exposure.label)
+            said = (stage, exposure.at, exposure.intended, exposure.label)
+            self._first_said[key] = min(self._first_said.get(key, said), said)
             if stage in self._twins and self._twins[stage].compares(exposure.intended, key):
                 note_first(arm.answered, key, stage)
                 arm.answer(key, stage, exposure.at, bucket_of(exposure.latency_ms))
@@ -159,9 +163,17 @@ class EvidenceFold:
         if exposure.champion_label:
             self._shadowed[exposure.id] = (exposure.label, exposure.champion_label, truth)
             return
-        arm = self._arm(exposure.intended)
+        arm, wrong = self._arm(exposure.intended), exposure.label != truth
         note_first(arm.labelled, exposure.key, exposure.stage)
-        arm.judge(exposure.key, exposure.id, exposure.stage, wrong=exposure.label != truth)
+        arm.judge(exposure.key, exposure.id, exposure.stage, wrong=wrong)
+        self._told.tell(
+            exposure.key,
+            stage=exposure.stage,
+            at=exposure.at,
+            answer=exposure.id,
+            arm=exposure.intended,
+            wrong=wrong,
+        )
 
     def _add_shadow(self, exposure: Exposure) -> None:
         arm = self._arm(exposure.intended)
@@ -221,6 +233,7 @@ class EvidenceFold:
             slow=twins.compared(name, (CONTROL,), "answered", "slow"),
             first_answers=twins.first_answers(name, CONTROL),
             wrong=keys.compared(name, both, "labelled", "wrong"),
+            judged=self._judged(name, both),
             labelled=keys.compared(name, both, "met", "labelled"),
             pairs=self._pair_counts(name),
             latency=_histogram(arm.latency),
@@ -234,6 +247,7 @@ class EvidenceFold:
                 "slow": twins.units_at(stage, name, (CONTROL,), "answered"),
                 "wrong": keys.units_at(stage, name, both, "labelled"),
             },
+            unlabelled_keys=len(arm.met.keys() - self._told.keys()),
             alone_keys=sum(len(arm.stage_keys.get(at, ())) for at in alone),
             alone_failed_keys=sum(len(arm.stage_failed.get(at, ())) for at in alone),
             requests=arm.requests,
@@ -249,13 +263,14 @@ class EvidenceFold:
         )
 
     def _by_label(self) -> dict[str, ArmCounts]:
-        """The first candidate against the control, by the first label that a key got; bad: it failed or was wrong."""
+        """The first candidate against the control, by the first label that a key got, counted for the arm and the stage
+        that gave it; bad: that arm failed the key, or was wrong."""
         name = next(iter(self.rollout.candidates))
         found: dict[tuple[str, int], list[int]] = {}
-        for place, arm in ((0, name), (2, CHAMPION), (2, CONTROL)):
-            seen = self._arm(arm)
-            for key, label in seen.label.items():
-                counts = found.setdefault((label, seen.met[key]), [0, 0, 0, 0])
+        places = {name: 0, CHAMPION: 2, CONTROL: 2}
+        for key, (stage, _, arm, label) in self._first_said.items():
+            if (place := places.get(arm)) is not None:
+                counts, seen = found.setdefault((label, stage), [0, 0, 0, 0]), self._arm(arm)
                 counts[place] += 1
                 counts[place + 1] += key in seen.failed or key in seen.wrong
         totals: dict[str, ArmCounts] = {}
@@ -268,6 +283,20 @@ class EvidenceFold:
                 )
                 totals[label] = totals.get(label, ArmCounts()) + here
         return totals
+
+    def _judged(self, name: str, control: tuple[str, ...]) -> ArmCounts:
+        """One label a key: those of the candidate and of the control, at each stage with both."""
+        units, wrong, total = self._told.units, self._told.wrong, ArmCounts()
+        for stage, weights in sorted(self._weights.items()):
+            own, other = weights.get(name, 0), sum(weights.get(each, 0) for each in control)
+            if own and other:
+                theirs = [sum(counted[each, stage] for each in control) for counted in (units, wrong)]
+                total += ArmCounts.at(
+                    own / (own + other),
+                    candidate=(units[name, stage], wrong[name, stage]),
+                    control=(theirs[0], theirs[1]),
+                )
+        return total
 
     def _pair_counts(self, name: str) -> PairCounts:
         agreed = ours = theirs = neither = pending = 0

@@ -105,7 +105,7 @@ class ABTest:
 
     def compare(self, evidence: Evidence) -> TestResult:
         """Right answers of both sides, with an interval that may be looked at at any time."""
-        counts = evidence.candidates[0].wrong
+        counts = evidence.candidates[0].labels
         control, treatment = (
             Moments.of_share(units - min(bad, units), units)
             for units, bad in (

@@ -1,7 +1,8 @@
 """Counts keys by stage, the candidate's against the control's: what the sequential tests are fed with.
 
-A key that a rising share moved to the candidate, and that was bad before in the control, is not bad once more: the
-control's keys that are bad now and then are used up by and by, the candidate's would come fresh with every stage.
+A key that a rising share moved to the candidate, and that was bad before in any other arm, is not bad once more, and no
+unit of the candidate's: the control's keys that are bad now and then are used up by and by, the candidate's would come
+fresh with every stage. That holds for keys that come from another candidate as well.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ class KeyCounts:
         Args:
             units, bad: which maps of ``ArmSightings``.
         """
-        ours, theirs = self._by_stage(units, (name,)), self._by_stage(units, control)
-        bads = self._by_stage(bad, (name, *control))
+        ours, theirs = self._at_risk(units, (name,), bad), self._at_risk(units, control, bad)
+        bads = self._by_stage(bad, tuple(self._arms))
         total = ArmCounts()
         for stage, weights in sorted(self._weights.items()):
             own, other = weights.get(name, 0), sum(weights.get(each, 0) for each in control)
@@ -87,6 +88,18 @@ class KeyCounts:
             }
             total += ArmLatencies.at(own / (own + other), candidate=arms[name], control=arms[control])
         return total
+
+    def _at_risk(self, units: str, side: tuple[str, ...], bad: str) -> Counter[tuple[str, int]]:
+        """Keys by arm and stage, without those that were bad elsewhere before this side met them."""
+        counted = Counter(self._by_stage(units, side))
+        own: dict[str, dict[str, int]] = {arm: getattr(self._arms[arm], units) for arm in side}
+        others: list[dict[str, int]] = [getattr(self._arms[arm], bad) for arm in self._arms if arm not in side]
+        used = {key for arm in side for other in others for key in own[arm].keys() & other.keys()}
+        for key in used:
+            met = min((own[arm][key], arm) for arm in side if key in own[arm])
+            if min(other[key] for other in others if key in other) < met[0]:
+                counted[met[1], met[0]] -= 1
+        return counted
 
     def _by_stage(self, what: str, arms: tuple[str, ...]) -> Counter[tuple[str, int]]:
         """Keys by arm and stage, each where it first was in any of these arms."""

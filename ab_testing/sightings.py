@@ -22,7 +22,6 @@ class ArmSightings:
     labelled: dict[str, int] = field(default_factory=dict)
     wrong: dict[str, int] = field(default_factory=dict)
     wrong_answers: dict[str, dict[str, int]] = field(default_factory=dict)
-    label: dict[str, str] = field(default_factory=dict)
     stage_keys: dict[int, set[str]] = field(default_factory=dict)
     stage_failed: dict[int, set[str]] = field(default_factory=dict)
     first_answer: dict[str, tuple[int, datetime, int]] = field(default_factory=dict)

@@ -63,7 +63,9 @@ def read_failures(database: Database, *, since: datetime) -> RecordedFailures | 
     from ecosight.rollouts import CONTROL
     from ecosight.state.schema import exposures
 
-    own = (exposures.c.at >= since) & (exposures.c.intended == CONTROL) & exposures.c.counted
+    # Before stage 1 the control is loaded, and fails for that alone.
+    compared = exposures.c.counted & (exposures.c.stage > 0)
+    own = (exposures.c.at >= since) & (exposures.c.intended == CONTROL) & compared
     # A key is one unit in each rollout: there its first failure counts.
     unit = exposures.c.rollout_id + ":" + exposures.c.key
     keys = select(func.count(distinct(unit))).where(own)

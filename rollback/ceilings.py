@@ -13,6 +13,7 @@ from ab_testing.evidence import CandidateEvidence
 from ab_testing.policy import Policy
 from ab_testing.stats.conditional import share_interval
 from ab_testing.stats.counts import ArmCounts
+from ab_testing.stats.ratio import ratio_interval
 from rollback.findings import Finding, State, found, tripped
 
 __all__ = ["ceiling_findings"]
@@ -53,14 +54,18 @@ def _errors(candidate: CandidateEvidence, policy: Policy, alpha: float) -> Findi
 
 
 def _accuracy(candidate: CandidateEvidence, policy: Policy, alpha: float) -> Finding:
-    arm, metric, counts = candidate.arm, "accuracy_floor", candidate.wrong
+    arm, metric, counts = candidate.arm, "accuracy_floor", candidate.labels
     if not (counts.candidate_units and counts.control_units):
         return found(arm, metric, "no_data", missing="labels of answers of both arms")
     ours = _right(counts.candidate_bad, counts.candidate_units, alpha / 2)
     theirs = _right(counts.control_bad, counts.control_units, alpha / 2)
     floor = policy.performance_threshold
     figures = {"accuracy": list(ours), "baseline": list(theirs), "floor": floor, "alpha": alpha}
-    if ours[1] < floor * theirs[0] and counts.candidate_bad >= policy.min_bad:
+    # Within the stages as well: recordings may be harder in one of them, in which the candidate has more clients.
+    more_wrong, _ = ratio_interval(
+        counts.column("control_bad"), counts.column("candidate_bad"), counts.shares, alpha=alpha
+    )
+    if ours[1] < floor * theirs[0] and more_wrong > 1 and counts.candidate_bad >= policy.min_bad:
         right = 1 - counts.candidate_bad / counts.candidate_units
         usual = 1 - counts.control_bad / counts.control_units
         return tripped(
@@ -68,7 +73,7 @@ def _accuracy(candidate: CandidateEvidence, policy: Policy, alpha: float) -> Fin
             metric,
             "soft",
             rule=f"its accuracy is at least {floor:.0%} of the control's",
-            observed=f"{right:.1%} of its labelled answers are right, {usual:.1%} of the control's",
+            observed=f"{right:.1%} of its labelled clients were answered rightly, {usual:.1%} of the control's",
             figures=figures,
         )
     if ours[0] >= floor * theirs[1]:

@@ -94,18 +94,20 @@ def accuracy_gate(policy: Policy, candidate: CandidateEvidence) -> Gate:
     if policy.accuracy == "ignored":
         return Gate(name="accuracy", passed=True, said="the policy ignores labels")
     analyzer = StatisticalAnalyzer(alpha=policy.alpha_promote)
-    pending = max(0, candidate.errors.candidate_units - candidate.wrong.candidate_units)
+    told, pending = candidate.labels, candidate.unlabelled_keys
+    if pending is None:
+        pending = max(0, candidate.errors.candidate_units - told.candidate_units)
     result = (
         analyzer.non_inferiority(candidate.pairs, margin=policy.accuracy_margin)
         if candidate.pairs.pairs
-        else analyzer.non_inferiority(candidate.wrong, margin=policy.accuracy_margin, candidate_pending=pending)
+        else analyzer.non_inferiority(told, margin=policy.accuracy_margin, candidate_pending=pending)
     )
-    labelled = candidate.wrong.candidate_units + candidate.pairs.labelled
+    labelled = told.candidate_units + candidate.pairs.labelled
     if policy.accuracy == "if-labelled" and not labelled:
         return Gate(name="accuracy", passed=True, said="no labels have come, and the policy asks for none")
     if result.verdict is Said.PASSED:
         return Gate(name="accuracy", passed=True, said="not worse by more than the margin", figures=result.as_dict())
-    if policy.accuracy == "if-labelled" and candidate.wrong.candidate_units:
+    if policy.accuracy == "if-labelled" and told.candidate_units:
         result = _visible_loss(policy, analyzer, candidate)
     return Gate(
         name="accuracy",
@@ -118,7 +120,7 @@ def accuracy_gate(policy: Policy, candidate: CandidateEvidence) -> Gate:
 
 def _visible_loss(policy: Policy, analyzer: StatisticalAnalyzer, candidate: CandidateEvidence) -> TestResult:
     """Whether a loss of so many points would have been found by now, and was not."""
-    wrong = candidate.wrong
+    wrong = candidate.labels
     usual = wrong.control_bad / max(1, wrong.control_units)
     lost = min(1.0, usual + policy.visible_loss)
     return analyzer.compare_rates(wrong, name="accuracy", visible_ratio=1.0, visible_rate=lost)
@@ -138,7 +140,7 @@ def blast_gate(policy: Policy, evidence: Evidence) -> Gate:
 
 def labels_gate(candidate: CandidateEvidence) -> Gate:
     """Whether enough truths were told of both sides to draw weights from; before, chance alone would draw them."""
-    counts = candidate.wrong
+    counts = candidate.labels
     left = LEAST_LABELS - min(counts.candidate_units, counts.control_units)
     return Gate(
         name="labels",

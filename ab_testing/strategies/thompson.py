@@ -64,7 +64,7 @@ class Thompson:
 
 def _drawn(rollout: Rollout, evidence: Evidence, policy: Policy) -> dict[str, int]:
     """From labelled keys: the champion's are those of the first candidate's control side, which is the same for all."""
-    counts = [candidate.wrong for candidate in evidence.candidates]
+    counts = [candidate.labels for candidate in evidence.candidates]
     units = [counts[0].control_units if counts else 0, *(each.candidate_units for each in counts)]
     wrong = [counts[0].control_bad if counts else 0, *(each.candidate_bad for each in counts)]
     right = [max(0, n - bad) for n, bad in zip(units, wrong, strict=True)]

@@ -198,7 +198,7 @@ def test_accuracy_surely_below_its_floor_trips() -> None:
     health = look(wrong=ArmCounts.at(0.5, control=(20_000, 4000), candidate=(20_000, 6000)))
     assert "accuracy_floor" in names(health)
     assert (
-        "70.0% of its labelled answers are right, 80.0%"
+        "70.0% of its labelled clients were answered rightly, 80.0%"
         in next(trip for trip in health.trips if trip.name == "accuracy_floor").observed
     )
     assert look(wrong=ArmCounts.at(0.5, control=(20, 1), candidate=(20, 4))).trips == ()

@@ -41,8 +41,12 @@ def _faults(rollout: Rollout, policy: Policy, stages: Sequence[Sequence[Arm]]) -
         empty = [arm.name for arm in arms if arm.name in rollout.candidates and not arm.shadow and not arm.weight]
         if empty:
             yield f"the share of step {number} is so small that no key falls on {', '.join(empty)}"
-    if policy.accuracy == "required" and not any(map(_compares, stages)):
+    if any(map(_compares, stages)):
+        return
+    if policy.accuracy == "required":
         yield "accuracy is required, but at no step does the champion answer beside the candidate"
+    elif getattr(load_strategy(rollout.strategy), "compares", False):
+        yield f"{rollout.strategy} learns which is better, but at no step does the champion answer beside the candidate"
 
 
 def _compares(arms: Sequence[Arm]) -> bool:

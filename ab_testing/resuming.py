@@ -44,7 +44,7 @@ def resumed(
         require_pauses(rollout.strategy, policy)
     if rollout.paused_for == "agreement":  # a person agrees by going on, and is not asked again
         policy = replace(policy, pause_at=tuple(step for step in policy.pause_at if step != rollout.stage + 1))
-    if rollout.paused_for == "budget" and evidence is not None:
+    if evidence is not None and (rollout.paused_for == "budget" or any(name in differences for name in BUDGETS)):
         _check_budget(evidence, policy)
     return {
         "state": "running" if rollout.stage else "preparing",

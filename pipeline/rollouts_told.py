@@ -218,7 +218,8 @@ def _evidence_lines(evidence: Told | None) -> list[str]:
             copies.append(_copies_line(candidate))
             continue
         for metric in ("errors", "slow", "wrong"):
-            rows.append((f"{candidate['arm']} {metric}", *_rates(candidate.get(metric) or {})))
+            counts = (candidate.get("judged") if metric == "wrong" else None) or candidate.get(metric) or {}
+            rows.append((f"{candidate['arm']} {metric}", *_rates(counts)))
     if rows:
         rows.insert(0, ("against the control", "candidate bad / keys", "control bad / keys", "candidate", "control"))
     slow = f" (slow is above {_limit(evidence.get('threshold_ms'))})" if rows else ""

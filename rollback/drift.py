@@ -72,11 +72,8 @@ def drift_finding(candidate: CandidateEvidence, evidence: Evidence, *, alpha: fl
     units = sum(counts.candidate_units for counts in told.values())
     others = sum(counts.control_units for counts in told.values())
     if len(evidence.candidates) > 1 or min(units, others) < LEAST_UNITS:
-        missing = (
-            f"{LEAST_UNITS} clients of each arm, by label"
-            if len(evidence.candidates) == 1
-            else "labels of each candidate"
-        )
+        # Of several candidates it is not looked at, and nothing that is waited for would change that.
+        missing = f"{LEAST_UNITS} clients of each arm, by label" if len(evidence.candidates) == 1 else ""
         return found(arm, metric, "no_data", missing=missing, figures={"candidate": units, "control": others})
     alpha /= len(told)
     surprise = {label: _both_ways(counts) for label, counts in told.items()}

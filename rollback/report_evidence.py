@@ -59,7 +59,7 @@ def stages_shown(candidate: CandidateEvidence | None) -> list[dict[str, Any]]:
     """Rates of both arms at each share, never pooled."""
     if candidate is None:
         return []
-    metrics: dict[str, ArmCounts] = {name: getattr(candidate, name) for name in ("errors", "slow", "wrong")}
+    metrics: dict[str, ArmCounts] = {"errors": candidate.errors, "slow": candidate.slow, "wrong": candidate.labels}
     return [
         {"metric": metric, **asdict(stage)}
         for metric, counts in metrics.items()

@@ -21,7 +21,7 @@ from serving.limits import BodyLimits
 from serving.middleware import Access, Observe
 from serving.parts import ServingParts
 from serving.routes.learning import learning_routes
-from serving.routes.predicting import predicting_routes
+from serving.routes.predicting import ARM_HEADER, predicting_routes
 from serving.routes.rollouts import rollout_routes
 from serving.routes.watching import watching_routes
 from serving.security import DOCS_FILES, Guard
@@ -81,7 +81,7 @@ def create_app(parts: ServingParts, *, environ: Mapping[str, str] | None = None)
             CORSMiddleware,
             allow_origins=parts.config.security.cors_origins,
             allow_methods=["GET", "POST"],
-            allow_headers=["X-API-Key", "Authorization", "Content-Type"],
+            allow_headers=["X-API-Key", "Authorization", "Content-Type", ARM_HEADER],
             expose_headers=["Retry-After"],
             allow_credentials=False,  # keys travel in headers, so no page ever needs cookies
         )

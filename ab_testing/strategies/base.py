@@ -21,7 +21,10 @@ MOST_CONTROL = 50
 
 
 class Strategy(Protocol):
-    """A plug-in of the group ``ecosight.strategies``. Stateless."""
+    """A plug-in of the group ``ecosight.strategies``. Stateless.
+
+    One that cannot go on unless the champion answers beside the candidates says so by ``compares = True``.
+    """
 
     name: str
 

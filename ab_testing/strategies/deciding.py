@@ -19,7 +19,7 @@ from ab_testing.strategies.gates import (
 from ab_testing.verdicts import Action, Gate, PauseFor, Verdict
 from ecosight.rollouts import Rollout
 
-__all__ = ["last_word", "next_step", "take_back"]
+__all__ = ["last_word", "next_step", "take_back", "waits_for_agreement"]
 
 
 def take_back(policy: Policy, health: Health) -> Verdict | None:
@@ -85,9 +85,15 @@ def _onwards(rollout: Rollout, policy: Policy, *, final: bool, may_promote: bool
         if may_promote and policy.auto_promote and len(rollout.candidates) == 1:
             return "promote", "every step and every gate is passed", ""
         return "pause", "every step is passed; a person decides what becomes of it", ""
-    if rollout.stage + 1 in policy.pause_at:
-        return "pause", f"the policy asks a person to agree before step {rollout.stage + 1}", "agreement"
+    if reason := waits_for_agreement(rollout, policy):
+        return "pause", reason, "agreement"
     return "advance", f"step {rollout.stage} is passed", ""
+
+
+def waits_for_agreement(rollout: Rollout, policy: Policy) -> str:
+    """Why a person is asked before the next step; empty: none is."""
+    step = rollout.stage + 1
+    return f"the policy asks a person to agree before step {step}" if step in policy.pause_at else ""
 
 
 def _held(waits: Sequence[Gate], gates: Sequence[Gate], health: Health) -> Verdict:

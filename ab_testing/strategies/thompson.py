@@ -7,7 +7,7 @@ from ab_testing.health import Health
 from ab_testing.policy import Policy
 from ab_testing.stats.thompson import thompson_weights
 from ab_testing.strategies.base import buckets, loading_arms, split_arms, weighted_arms
-from ab_testing.strategies.deciding import last_word
+from ab_testing.strategies.deciding import last_word, waits_for_agreement
 from ab_testing.strategies.gates import (
     accuracy_gate,
     blast_gate,
@@ -29,6 +29,7 @@ class Thompson:
     """Learns which arm is best while it serves; needs labels. The champion counts as one of the arms."""
 
     name = "thompson"
+    compares = True
 
     def stages(self, policy: Policy) -> int:
         return STAGES
@@ -57,6 +58,8 @@ class Thompson:
                 action="hold", reason="the stage goes on", missing=missing, gates=tuple(gates), health=health
             )
         gates += [accuracy_gate(policy, candidate) for candidate in evidence.candidates]
+        if reason := waits_for_agreement(rollout, policy):
+            return Verdict(action="pause", pause_for="agreement", reason=reason, gates=tuple(gates), health=health)
         weights = _drawn(rollout, evidence, policy)
         reason = f"stage {rollout.stage} is over; the next weights are drawn"
         return Verdict(action="advance", reason=reason, gates=tuple(gates), health=health, weights=weights)

@@ -6,6 +6,7 @@ database to a thread, so a slow, locked or unreachable database delays no answer
 
 from __future__ import annotations
 
+import threading
 import time
 from pathlib import Path
 
@@ -21,11 +22,13 @@ from ecosight.values import Outcome, Prediction
 
 __all__ = ["PredictionLog"]
 
-ELSEWHERE_S = 4 * DRAIN_EVERY_S
+ELSEWHERE_S = 3 * DRAIN_EVERY_S
 """By then a machine has brought a prediction to the database, unless that is away for it."""
 FRESH_S = 10.0
 """The clocks of machines may differ by some of it."""
 LOOK_EVERY_S = 0.1
+MOST_WAITING = 4
+"""More at once do not wait: a process has some 40 threads for requests, and ids that nobody made must not fill them."""
 
 
 class PredictionLog:
@@ -38,6 +41,7 @@ class PredictionLog:
 
     def __init__(self, database: Database, spool_folder: Path) -> None:
         self._database = database
+        self._waiting = threading.BoundedSemaphore(MOST_WAITING)
         self._rows = SpooledTable(database, predictions, moment="made_at", spool_folder=spool_folder)
 
     def append(self, prediction: Prediction) -> None:
@@ -83,10 +87,7 @@ class PredictionLog:
             row = self._find(prediction_id)
         made_s_ago = age_s(prediction_id)
         if row is None and made_s_ago is not None and abs(made_s_ago) < FRESH_S:
-            until = time.monotonic() + ELSEWHERE_S
-            while row is None and time.monotonic() < until:
-                time.sleep(LOOK_EVERY_S)
-                row = self._find(prediction_id)
+            row = self._await(prediction_id)
         return None if row is None else _prediction(row)
 
     def require(self, prediction_id: str) -> Prediction:
@@ -140,6 +141,19 @@ class PredictionLog:
                 "outcomes": connection.execute(select(func.count()).select_from(outcomes)).scalar_one(),
                 "correct": connection.execute(right).scalar_one(),
             }
+
+    def _await(self, prediction_id: str) -> RowMapping | None:
+        """The row of one that another machine may be about to bring."""
+        if not self._waiting.acquire(blocking=False):
+            return None
+        try:
+            row, until = None, time.monotonic() + ELSEWHERE_S
+            while row is None and time.monotonic() < until:
+                time.sleep(LOOK_EVERY_S)
+                row = self._find(prediction_id)
+            return row
+        finally:
+            self._waiting.release()
 
     def _find(self, prediction_id: str) -> RowMapping | None:
         with self._database.read() as connection:

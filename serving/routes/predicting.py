@@ -18,7 +18,7 @@ from serving.routes.documenting import errors, form
 from serving.schemas import BatchAnswer, PredictAnswer
 from serving.security import Guard
 
-__all__ = ["predicting_routes"]
+__all__ = ["ARM_HEADER", "predicting_routes"]
 
 MAX_KEY = 256
 ARM_HEADER = "X-EcoSight-Arm"

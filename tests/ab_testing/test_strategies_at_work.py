@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import pytest
 from rollout_kit import NEW, OLD
 from rollout_world import RolloutWorld
 
+from ecosight.errors import InvalidInput, Refused
 from ecosight.rollouts import BUCKETS
 from ecosight.values import ModelRef
 from pipeline.rollouts_told import overview_lines
@@ -213,3 +215,28 @@ def test_a_fixed_split_stays_as_it_is_until_its_planned_number_and_then_asks_a_p
     site.service.promote(actor="ann")
     site.seconds(5, until=site.is_in("promoted"))
     assert site.replays()
+
+
+def test_thompson_sampling_asks_a_person_where_the_policy_says_so_and_goes_on_when_told(site: RolloutWorld) -> None:
+    site.label_rate = 1.0
+    start(site, "thompson", steps=[20], min_step_s=2, pause_at=[2])
+    site.seconds(30, 50, until=site.is_in("paused"))
+    assert (site.rollout.stage, site.rollout.paused_for) == (1, "agreement")
+    site.service.resume(actor="ann")
+    site.seconds(20, 50, until=site.is_in("running", stage=3))
+    assert site.replays()
+
+
+def test_thompson_sampling_without_anybody_beside_the_candidate_is_not_begun(site: RolloutWorld) -> None:
+    with pytest.raises(InvalidInput, match="at no step does the champion answer"):
+        start(site, "thompson", steps=[100])
+
+
+def test_a_limit_that_is_exceeded_already_is_refused_on_the_way(site: RolloutWorld) -> None:
+    start(site, "canary", steps=[50, 100], min_step_s=600)
+    site.seconds(40, 50, until=site.is_in("running", stage=1))
+    site.seconds(5, 50)
+    site.service.pause(actor="ann")
+    with pytest.raises(Refused, match="blast radius is spent"):
+        site.service.resume(actor="ann", policy={"max_exposed_keys": 10})
+    assert site.rollout.state == "paused"

@@ -156,8 +156,9 @@ class RolloutService:
         Args:
             by_degrees: as its policy says (``rollback_ramp``), else in equal parts, instead of at once. One that no
                 client meets yet, or a shadow, has no degrees and goes at once.
-        Raises: NotFound: there is no model to go back to. Refused: by degrees, where no rollout is under way; the champion before was taken back itself, and nobody unlatched it; or a candidate went within
-            the last minute, so that a second wish for the same would meet the good champion.
+        Raises: NotFound: there is no model to go back to. Refused: by degrees, where no rollout is under way; the
+            champion before was taken back itself, and nobody unlatched it; or a candidate went within the last minute,
+            so that a second wish for the same would meet the good champion.
         """
         rollout = self._rollouts.active()
         if by_degrees and (rollout is None or rollout.state == "promoting"):

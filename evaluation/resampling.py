@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evaluation.counting import mean_of_defined
+from evaluation.counting import PROBABILITY_FLOOR, mean_of_defined
 from evaluation.estimates import UNDEFINED, Estimate, Kind, Support, estimate
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from evaluation.bootstrap import Groups
 
-__all__ = ["Spread", "class_supports", "kind_of"]
+__all__ = ["LOSSES", "Spread", "class_supports", "kind_of"]
 
 
 _FIGURES = ("precision", "recall", "f1", "auc", "average_precision")
@@ -28,22 +29,28 @@ _LIKE_ACCURACY = {"weighted_recall", "weighted_f1"}
 """Of these means, those that are the accuracy or nearly so: they rest on all samples as it does."""
 
 
+_KINDS: dict[str, Kind] = {
+    **dict.fromkeys(("macro_auc", "weighted_auc"), "ranking"),
+    "weighted_precision": "lifted",
+    **dict.fromkeys(("map", "weighted_average_precision"), "interpolated"),
+    **dict.fromkeys(("log_loss", "brier"), "loss"),
+    "ece": "calibration",
+    "classwise_ece": "classwise",
+}
+LOSSES = {"log_loss": -math.log(PROBABILITY_FLOOR), "brier": 2.0}
+"""What they can be at most where one class is right."""
+
+
 def kind_of(name: str) -> Kind:
     """The scale of a figure, by its name."""
-    if name in ("log_loss", "brier"):
-        return "loss"
-    if name in ("macro_auc", "weighted_auc", "weighted_average_precision"):
-        return "ranking"
-    if name == "weighted_precision":
-        return "lifted"
-    return "calibration" if name.endswith("ece") else "share"
+    return _KINDS.get(name, "share")
 
 
 class Spread:
     """Named figures with their resamples.
 
     Input: value, each (1,) or (1, c), NaN where undefined. resampled, the same names in chunks, each (r,) or (r, c).
-        floors, of calibration errors, see ``estimate``.
+        floors, of calibration errors, and most, of losses: see ``estimate``.
     """
 
     def __init__(
@@ -51,9 +58,10 @@ class Spread:
         value: Mapping[str, NDArray[np.float64]],
         resampled: Iterable[Mapping[str, NDArray[np.float64]]],
         floors: Mapping[str, float] | None = None,
+        most: Mapping[str, float] = LOSSES,
     ) -> None:
         chunks = list(resampled)
-        self._value, self._floors = value, floors or {}
+        self._value, self._floors, self._most = value, floors or {}, most
         self._spread = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in value}
 
     def is_defined(self, figure: str) -> NDArray[np.bool_]:
@@ -125,7 +133,8 @@ class Spread:
         value, spread = self._value[name], self._spread[name]
         if column is not None:
             value, spread = value[:, column], spread[:, column]
-        return estimate(float(value[0]), spread, support, kind or kind_of(name), floor=self._floors.get(name))
+        floor, most = self._floors.get(name), self._most.get(name, math.inf)
+        return estimate(float(value[0]), spread, support, kind or kind_of(name), floor=floor, most=most)
 
 
 def _variances(resampled: NDArray[np.float64]) -> NDArray[np.float64]:

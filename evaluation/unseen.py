@@ -81,7 +81,7 @@ def _with_mistakes(overall: Mapping[str, Estimate], answers: Answers, least: flo
     # A gap between confidence and accuracy over all answers is in every sum of the bins' gaps; a mistake is one of the
     # class that was answered and of the true one.
     highs["ece"] = float(answers.confidence.mean()) - least
-    highs["classwise_ece"] = (overall["classwise_ece"].value or 0.0) + 2 * more / answers.classes
+    highs["classwise_ece"] = min(1.0, (overall["classwise_ece"].value or 0.0) + 2 * more / answers.classes)
     return highs
 
 

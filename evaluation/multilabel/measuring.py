@@ -107,6 +107,7 @@ class _Measured:
                 for weights in group_weights(groups.pools, resamples, seed=seed)
             ),
             {"classwise_ece": sum(map(without_chance, gaps)) / truth.size},
+            most={"brier": 1.0},
         )
         self._supports = class_supports(groups, truth, said)
 

@@ -129,6 +129,22 @@ def test_precision_weighted_by_class_lies_around_what_is_left_of_it_without_its_
     assert (found.low or 0) < (plain.low or 0)
 
 
+def test_close_to_one_no_interval_reaches_further_than_five_times_its_error() -> None:
+    resampled = np.random.default_rng(0).normal(0.985, 0.02, 1000).clip(0, 1)
+    found = estimate(0.992, resampled, Support.of(30))
+    assert 0.75 < (found.low or 0) < 0.992
+    assert found.high == pytest.approx(1.0, abs=0.001)
+
+
+def test_a_loss_is_never_said_to_reach_beyond_what_it_can_be() -> None:
+    report = evaluate_classification(
+        [0, 1, 0], np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]]), ["a", "b"], ["g", "h", "i"]
+    )
+    assert (report.brier.high or 0) <= 2
+    assert (report.log_loss.high or 0) <= 16
+    assert (report.classwise_ece.high or 0) <= 1
+
+
 def test_what_is_undefined_has_no_interval() -> None:
     assert estimate(float("nan"), np.zeros(5), Support.of(9)) == Estimate(value=None)
     assert estimate(0.5, np.full(5, np.nan), Support.of(9)) == Estimate(value=0.5)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["check_known", "read_corrections", "read_removals", "stage_found"]
 
 _FAULTS = 10
+_WHENCE = "The ids are those of samples.csv, which `ecosight dataset checkout` writes: keep its first line."
 
 
 def stage_found(
@@ -130,7 +131,7 @@ def _rows(path: Path, needed: Sequence[str], faults: list[str]) -> Iterator[tupl
         raise NotFound(
             f"there is no file {str(path)[:200]!r}", hint="`checkout` writes samples.csv; edit a copy of it."
         )
-    for line, row in table_rows(path, needed):
+    for line, row in table_rows(path, needed, hint=_WHENCE):
         if SURPLUS in row:
             faults.append(f"line {line}: more fields than columns (a comma without quotes?)")
             continue

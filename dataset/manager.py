@@ -122,10 +122,19 @@ class DatasetManager:
     add_images = add_samples
 
     def add_folder(
-        self, version_id: str | NamedVersion, source: Path | str, *, progress: Progress | None = None
+        self,
+        version_id: str | NamedVersion,
+        source: Path | str,
+        *,
+        format: str = "",
+        progress: Progress | None = None,
     ) -> IngestReport:
-        """Add a folder with one folder for each class, or a CSV with path, label and perhaps group."""
-        seen = survey(Path(source), self.modality.extensions)
+        """Add a folder with one folder for each class, or a CSV with path, label and perhaps group.
+
+        Args:
+            format: the source's layout, where it is not clear; see ``dataset.reading.survey``.
+        """
+        seen = survey(Path(source), self.modality.extensions, format=format)
         return self._add(version_id, seen.found, message=f"add {Path(source).name}", progress=progress)
 
     def get_version(self, name: str | int | None = None) -> Dataset:

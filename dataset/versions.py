@@ -105,6 +105,14 @@ class DatasetRepository:
         """The digest of a version, named as for ``get``. Raises: as ``get``. Conflict: it begins several digests."""
         return self._names.resolve(version)
 
+    def shown(self, *versions: VersionSummary, branch: str = MAIN) -> dict[str, str]:
+        """Digest -> how to print a version so that ``get`` finds it: ``main@v3``, ``night:v3``, or its first digits.
+
+        Args:
+            branch: the one that is spoken of, where a version is on several.
+        """
+        return self._names.shown([each.ref for each in versions], branch)
+
     def labels(self, sample_ids: Iterable[str], branch: str = MAIN) -> dict[str, str]:
         """Sample id -> label in a branch's newest version, of those that it holds."""
         found = self.snapshots.load(self.branches.get(branch)).entries.lookup(keys_of_hex(sample_ids))
@@ -140,7 +148,7 @@ class DatasetRepository:
             overrides: rule -> reason, where something may be on two sides; see ``dataset.parting.guards``.
         Returns: the version, and whether it was made by this call.
         Raises: InvalidInput: a sample without a label. NotEnoughData: there is nothing at all to commit.
-            Refused: something would be on two sides.
+            Refused: something would be on two sides. NotFound: there is no such branch.
         """
         changes = changes_from_samples(samples, station=self.station)
         return self.commit_changes(changes, message=message, ratios=ratios, branch=branch, overrides=overrides)
@@ -158,6 +166,7 @@ class DatasetRepository:
         given = checked_overrides(overrides)
         splitter = self.splitter if ratios is None else DatasetSplitter(ratios, self.splitter.seed)
         while True:
+            self.branches.require(branch)
             expected = self.branches.get(branch)
             settled = self.settled(expected, changes, splitter, given)
             if expected is not None and not settled.changed:

@@ -16,6 +16,7 @@ __all__ = [
     "Branch",
     "Override",
     "Version",
+    "folder_name",
     "names_of",
     "needed_by_models",
     "read_holdout",
@@ -37,9 +38,10 @@ Version = Annotated[
 ]
 
 
-def version_row(version: VersionSummary) -> dict[str, Any]:
-    """A version as JSON."""
+def version_row(version: VersionSummary, shown: str) -> dict[str, Any]:
+    """A version as JSON. ``shown`` is the name by which every verb finds it; see ``DatasetRepository.shown``."""
     return {
+        "ref": shown,
         "name": version.ref.name,
         "version": version.ref.version,
         "digest": version.ref.digest,
@@ -55,6 +57,11 @@ def version_row(version: VersionSummary) -> dict[str, Any]:
             for each in version.overrides
         ],
     }
+
+
+def folder_name(dataset: str, shown: str) -> str:
+    """The folder that a version is checked out to: ``main@v3``, or ``main@night@v3`` (in a path, a colon parts)."""
+    return f"{dataset}@{shown.removeprefix(f'{dataset}@').replace(':', '@')}"
 
 
 def read_holdout(given: Sequence[str]) -> dict[str, list[str]] | None:

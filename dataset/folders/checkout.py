@@ -65,14 +65,16 @@ def checkout(
     verify: bool = True,
     force: bool = False,
     dry_run: bool = False,
+    called: str = "",
 ) -> CheckoutReport:
     """Make a folder hold exactly a version's files, and ``samples.csv``, which ``ecosight ingest`` reads.
 
     Run again after it was killed, or with another version, it changes what differs.
 
     Args:
-        copy: copies even where links could be made. verify: read every file and compare it with its digest.
+        copy: copies even where links could be made, or are. verify: read every file and compare it with its digest.
         force: also replace and remove files that someone else wrote or changed.
+        called: the version's name in the report and in the folder; see ``DatasetRepository.shown``.
     Raises: Conflict: files are in the way that this did not write; nothing was changed. AlreadyRunning: another
         checkout into this folder is under way. IntegrityError, NotFound: a sample's bytes. Unavailable: the disk.
     """
@@ -81,7 +83,7 @@ def checkout(
         folder.mkdir(parents=True, exist_ok=True) if not dry_run else None
         with locked(folder, dry_run):
             ours = noted(folder)
-            plan = _plan(folder, wanted, ours, verify=verify)
+            plan = _plan(folder, wanted, ours, verify=verify, copy=copy)
             if plan.foreign and not force:
                 raise _in_the_way(folder, plan.foreign)
             linked = 0
@@ -89,10 +91,10 @@ def checkout(
                 note(folder, "pending", wanted, ours)
                 linked = _apply(folder, plan, wanted, index, blobs, progress, copy=copy, verify=verify)
                 note(folder, "files", wanted, {})
-                write_file(folder / STATE / "checkout.json", _described(version), folder)
+                write_file(folder / STATE / "checkout.json", _described(version, called), folder)
                 (folder / STATE / "pending.json").unlink(missing_ok=True)
     return CheckoutReport(
-        version=str(version.ref),
+        version=called or str(version.ref),
         folder=str(folder),
         written=len(plan.write),
         linked=linked,
@@ -116,15 +118,16 @@ def _wanted(version: DatasetVersion) -> tuple[dict[str, str], bytes]:
 # -- comparing ---------------------------------------------------------------------------------------------
 
 
-def _plan(folder: Path, wanted: Mapping[str, str], ours: Noted, *, verify: bool) -> _Plan:
+def _plan(folder: Path, wanted: Mapping[str, str], ours: Noted, *, verify: bool, copy: bool) -> _Plan:
     write, keep, foreign = [], [], []
     for path, digest in wanted.items():
         there = _digest_there(folder, path, ours, verify=verify)
-        if there == digest:
+        # Who wants files to edit must not be left with other names of the store's own.
+        if there == digest and not (copy and (folder / path).lstat().st_nlink > 1):
             keep.append(path)
             continue
         write.append(path)
-        if there is not None and there not in ours.get(path, {}).get("digests", ()):
+        if there not in (None, digest) and there not in ours.get(path, {}).get("digests", ()):
             foreign.append(path)
     remove = []
     for path in ours:
@@ -230,8 +233,8 @@ def _place(place: Path, digest: str, blobs: BlobStore, folder: Path, *, copy: bo
     return False
 
 
-def _described(version: DatasetVersion) -> bytes:
-    told = {"version": str(version.ref), "digest": version.ref.digest, "samples": len(version.entries)}
+def _described(version: DatasetVersion, called: str) -> bytes:
+    told = {"version": called or str(version.ref), "digest": version.ref.digest, "samples": len(version.entries)}
     return json.dumps(told, indent=1).encode()
 
 

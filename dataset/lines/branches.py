@@ -62,8 +62,26 @@ class BranchBook:
         # A deleted one is made again. Nothing else points nowhere, so nobody's move is lost.
         return expected is None and self._refs.compare_and_set(name, NOWHERE, new)
 
+    def require(self, branch: str) -> None:
+        """Before something is added to a branch: a name with a typo would begin a history of its own.
+
+        Raises: NotFound: there is no such branch. ``main`` may begin with what is added.
+        """
+        if branch != MAIN and self.get(branch) is None:
+            raise NotFound(
+                f"there is no branch {branch!r}",
+                hint=f"Known: {', '.join(self.all()) or 'none'}. `ecosight dataset branch {branch}` makes it.",
+            )
+
+    def check_free(self, branch: str) -> None:
+        """Raises: InvalidInput: not a fit name. Conflict: a tag has it, and one name cannot mean two versions."""
+        name = self.ref(branch)
+        if self._refs.get(name) in (None, NOWHERE) and self._tagged(branch):
+            raise Conflict(f"there is a tag {branch!r} already", hint="Choose another name; a tag keeps its own.")
+
     def create(self, branch: str, at: str) -> None:
-        """Raises: Conflict: there is a branch of that name elsewhere. Making it again changes nothing."""
+        """Raises: Conflict: there is a branch of that name elsewhere, or a tag. Making it again changes nothing."""
+        self.check_free(branch)
         if not self.move(branch, None, at) and self.get(branch) != at:
             raise Conflict(f"there is a branch {branch!r} already", hint="Choose another name, or delete that one.")
 
@@ -84,3 +102,6 @@ class BranchBook:
         names = [MAIN, *(name.removeprefix(prefix) for name in self._refs.names(prefix))]
         found = {name: self.get(name) for name in names}
         return {name: digest for name, digest in found.items() if digest is not None}
+
+    def _tagged(self, name: str) -> bool:
+        return self._refs.get(f"dataset/{self._dataset}/tag/{name}") not in (None, NOWHERE)

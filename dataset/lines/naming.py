@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from dataset.lines.branches import MAIN, BranchBook
 from dataset.lines.history import ancestors, first_parents
 from ecosight.errors import Conflict, IntegrityError, NotFound
+from ecosight.values import DatasetRef
 
 if TYPE_CHECKING:
     from dataset.lines.tags import TagBook
@@ -43,16 +45,38 @@ class VersionNames:
         if inside in ("head", "latest") and head is not None:
             return head
         tag = None if branch else self.tags.get(inside)
-        if tag is not None and tag.version is not None:
-            return tag.version
-        if not branch and _may_name_branch(inside) and (found := self.branches.get(inside)) is not None:
-            return found
+        tagged = tag.version if tag is not None else None
+        grown = self.branches.get(inside) if not branch and _may_name_branch(inside) else None
+        if grown and tagged and grown != tagged:
+            raise _two_meanings(inside, tagged)
+        if tagged or grown:
+            return str(tagged or grown)
         found = self._find(head, inside, branch)
         if found is not None:
             return found
         if tag is not None:
             raise NotFound(f"{wanted!r} holds no samples yet", hint="Add some to it first.")
         raise self._unknown(version, head)
+
+    def shown(self, refs: Iterable[DatasetRef], branch: str = MAIN) -> dict[str, str]:
+        """Digest -> the name to print, which finds that version again.
+
+        ``main@v3`` on main, ``night:v3`` on another branch (of several, this one first), the first digits of the digest
+        for what is on no branch's own line, such as one that was merged and deleted.
+        """
+        wanted = {ref.digest: ref.version for ref in refs}
+        found = {digest: digest[:12] for digest in wanted}
+        oldest = min(wanted.values(), default=0)
+        seen: set[str] = set()
+        heads = self.branches.all()
+        for name in sorted(heads, key=lambda name: (name != MAIN, name != branch)):
+            for digest, manifest in first_parents(heads[name], self.snapshots.manifest):
+                if digest in seen or manifest["version"] < oldest:
+                    break
+                seen.add(digest)
+                if digest in wanted:
+                    found[digest] = f"{self.name}@v{wanted[digest]}" if name == MAIN else f"{name}:v{wanted[digest]}"
+        return found
 
     def _find(self, head: str | None, wanted: str, branch: str) -> str | None:
         number = re.fullmatch(r"v?(\d+)", wanted)
@@ -86,10 +110,21 @@ class VersionNames:
         return NotFound(f"the dataset {self.name!r} has no version yet", hint="`ecosight ingest FOLDER` makes one.")
 
     def _unknown(self, version: int | str | None, head: str | None) -> NotFound:
-        newest = f"The newest is {self.name}@v{self.snapshots.manifest(head)['version']}; " if head else ""
+        newest = ""
+        if head:
+            ref = DatasetRef(name=self.name, version=self.snapshots.manifest(head)["version"], digest=head)
+            newest = f"The newest is {self.shown([ref])[head]}; "
         return NotFound(
             f"the dataset {self.name!r} has no version {version!r}", hint=f"{newest}`ecosight dataset log` lists all."
         )
+
+
+def _two_meanings(name: str, tagged: str) -> Conflict:
+    """Made before that was refused, or pulled from elsewhere. To guess would merge or train on the wrong one."""
+    return Conflict(
+        f"{name!r} is a branch and a tag, and they stand for different versions",
+        hint=f"{name}:head is the branch; {tagged[:12]} is the version with the tag.",
+    )
 
 
 def _may_name_branch(text: str) -> bool:

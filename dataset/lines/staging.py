@@ -59,7 +59,8 @@ class Stage:
         return labels
 
     def add(self, changes: pa.Table, branch: str = MAIN) -> None:
-        """Add changes after those that are staged."""
+        """Add changes after those that are staged. Raises: NotFound: there is no such branch."""
+        self._repository.branches.require(branch)
         refs, name = self._repository.refs, self._ref(branch)
         while True:
             expected = refs.get(name)

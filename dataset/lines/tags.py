@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from dataset.lines.branches import MAIN, BranchBook
 from ecosight.clock import iso
 from ecosight.errors import Conflict, InvalidInput, NotFound
 
@@ -55,6 +56,7 @@ class TagBook:
     def __init__(self, blobs: BlobStore, refs: RefStore, *, dataset: str, clock: Clock) -> None:
         self._blobs, self._refs, self._clock = blobs, refs, clock
         self._prefix, self._open = f"dataset/{dataset}/tag/", f"dataset/{dataset}/open"
+        self._branches = BranchBook(refs, dataset=dataset)
 
     def get(self, name: str) -> NamedVersion | None:
         record = self._refs.get(self._prefix + name)
@@ -70,12 +72,23 @@ class TagBook:
         """The name of the open tag; None before the first."""
         return self._refs.get(self._open)
 
+    def check_free(self, name: str) -> None:
+        """Raises: InvalidInput: not a fit name. Conflict: a branch has it, and one name cannot mean two versions."""
+        _check_name(name)
+        if self._refs.get(self._prefix + name) is not None:
+            return
+        if name == MAIN or self._branches.get(name) is not None:
+            raise Conflict(
+                f"there is a branch {name!r} already", hint=f"Choose another name for the version, such as {name}-1.0."
+            )
+
     def create(self, name: str, *, description: str, splits: Mapping[str, float], version: str | None) -> NamedVersion:
         """Make a tag and open it, which closes the one before. Making the same tag again changes nothing.
 
-        Raises: InvalidInput: not a fit name. Conflict: the name is taken, with another description or split.
+        Raises: InvalidInput: not a fit name. Conflict: the name is taken, with another description or split, or by
+            a branch.
         """
-        _check_name(name)
+        self.check_free(name)
         before = self.opened()
         tag = NamedVersion(
             name=name,
@@ -104,7 +117,7 @@ class TagBook:
 
         Raises: InvalidInput: not a fit name. Conflict: the name is taken, for something else.
         """
-        _check_name(name)
+        self.check_free(name)
         tag = NamedVersion(
             name=name,
             description=description,

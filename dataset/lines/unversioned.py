@@ -20,7 +20,10 @@ __all__ = ["unversioned"]
 
 
 def unversioned(repository: DatasetRepository, samples: SampleStore, branch: str = MAIN) -> list[Sample]:
-    """The labelled samples that the newest version neither holds nor has taken out on purpose."""
+    """The labelled samples that the newest version neither holds nor has taken out on purpose.
+
+    On a branch of some of the classes, only theirs.
+    """
     head = repository.branches.get(branch)
     mark = f"dataset/{repository.name}/seen/{branch}"
     seen, now = repository.refs.get(mark), f"{head}:{samples.count()}"
@@ -30,6 +33,8 @@ def unversioned(repository: DatasetRepository, samples: SampleStore, branch: str
     if head is None:
         return labelled
     snapshot = repository.snapshots.load(head)
+    if wanted := snapshot.scheme.get("labels"):
+        labelled = [sample for sample in labelled if sample.label in wanted]
     keys = keys_of_hex(sample.id for sample in labelled)
     unknown = rows_at(keys_of(snapshot.entries.lookup(keys)), keys) < 0
     unknown &= rows_at(snapshot.removed, keys) < 0

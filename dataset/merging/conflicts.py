@@ -13,7 +13,7 @@ from typing import Any
 from dataset.labels import check_label
 from ecosight.errors import InvalidInput, NotFound
 
-__all__ = ["REMOVED", "RULES", "LabelConflict", "decide", "read_decisions", "write_conflicts"]
+__all__ = ["REMOVED", "RULES", "LabelConflict", "decide", "deciding_rules", "read_decisions", "write_conflicts"]
 
 REMOVED = "-"
 """Stands for "the sample is not there" where a label is expected; so ``check_label`` takes it for none."""
@@ -80,6 +80,12 @@ def decide(conflict: LabelConflict, rules: Sequence[str]) -> str | None:
         if (side := RULES[rule](conflict)) is not None:
             return side
     return None
+
+
+def deciding_rules(conflicts: Sequence[LabelConflict]) -> list[str]:
+    """The rules that would decide all of these, those that look at the labels before those that take a side."""
+    judging = sorted(RULES, key=lambda rule: rule in ("ours", "theirs"))
+    return [rule for rule in judging if all(RULES[rule](each) is not None for each in conflicts)]
 
 
 def write_conflicts(conflicts: Sequence[LabelConflict], path: Path) -> None:

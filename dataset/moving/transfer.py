@@ -35,7 +35,8 @@ class TransferReport:
 
     Attributes:
         branch, version: what is there now (its digest). moved: whether the ref moved.
-        versions: manifests that were missing. blobs, size_bytes: what was copied; of a dry run, blobs only.
+        versions: manifests that were missing. blobs: what was copied, or would be.
+        size_bytes: of these blobs; None for a dry run, which reads none of them.
         diverged: pulled to ``remote.BRANCH``, since both sides have versions that the other has not.
     """
 
@@ -44,7 +45,7 @@ class TransferReport:
     moved: bool
     versions: int
     blobs: int
-    size_bytes: int
+    size_bytes: int | None
     diverged: bool = False
 
     def as_dict(self) -> dict[str, Any]:
@@ -135,12 +136,16 @@ def _copy(source: _Side, target: _Side, new: str, progress: Progress, *, dry_run
     have = {digest for digest, _ in ancestors(heads, source.reader.manifest)}
     versions = _lacking(source, new, have)
     blobs = size = 0
+    planned: set[str] = set()  # by a dry run: what several versions lack would move once
     with progress.task("copy", len(versions), "versions") as task:
         for digest in versions:
             manifest = source.reader.manifest(digest)
             contents = [*source.reader.samples(manifest), *structure_of(manifest, source.reader.cache), digest]
             missing = missing_from(target.blobs, contents)
-            if not dry_run:  # a collector may have taken some since
+            if dry_run:
+                missing = [each for each in missing if each not in planned]
+                planned.update(missing)
+            else:  # a collector may have taken some since
                 missing += _gone(target.blobs, sorted(set(contents) - set(missing)))
             last = [each for each in missing if each == digest]
             blobs += len(missing)
@@ -153,7 +158,7 @@ def _copy(source: _Side, target: _Side, new: str, progress: Progress, *, dry_run
                         progress.checkpoint()
             task.advance(1, blobs=blobs, size_bytes=size)
             progress.checkpoint()
-    return {"versions": len(versions), "blobs": blobs, "size_bytes": size}
+    return {"versions": len(versions), "blobs": blobs, "size_bytes": None if dry_run else size}
 
 
 def _lacking(source: _Side, new: str, have: set[str]) -> list[str]:

@@ -31,9 +31,11 @@ def torn_pairs(snapshot: Snapshot, pairs: list[tuple[str, str]]) -> list[Violati
     if not pairs:
         return []
     found = snapshot.entries.lookup(keys_of_hex(sorted({each for pair in pairs for each in pair})))
-    part = dict(zip(hex_of(keys_of(found)), found.column("part").to_pylist(), strict=True))
+    ids, sources = hex_of(keys_of(found)), found.column("source").to_pylist()
+    part = dict(zip(ids, found.column("part").to_pylist(), strict=True))
+    shown = {each: f"{source} ({each[:12]}, {part[each]})" for each, source in zip(ids, sources, strict=True)}
     return [
-        Violation(rule="near-duplicates", what=f"{one} {two}")
+        Violation(rule="near-duplicates", what=f"{one} {two}", shown=f"{shown.get(one)} and {shown.get(two)}")
         for one, two in pairs
         if one in part and two in part and part[one] != part[two]
     ]

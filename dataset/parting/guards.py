@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dataset.storing.manifests import UNSEARCHED, Override
@@ -36,12 +36,14 @@ class Violation:
     Attributes:
         count: what it stands for, where it is more than one.
         reason: of whoever decided it elsewhere, such as in the configuration; then no override needs to be given.
+        shown: what people know it by, such as the names of the files; empty: by ``what``.
     """
 
     rule: str
     what: str
     count: int = 1
     reason: str = ""
+    shown: str = field(default="", compare=False)
 
 
 def checked_overrides(overrides: Mapping[str, str] | None) -> dict[str, str]:
@@ -79,8 +81,9 @@ def allowed(
     if refused:
         rule = refused[0].rule
         examples = [each.what for each in refused if each.rule == rule]
+        shown = [each.shown or each.what for each in refused if each.rule == rule]
         raise Refused(
-            f"{RULES[rule]}: {'; '.join(examples[:3])}" + (f" and {len(examples) - 3} more" if examples[3:] else ""),
+            f"{RULES[rule]}: {'; '.join(shown[:3])}" + (f" and {len(examples) - 3} more" if examples[3:] else ""),
             hint=f"Let them be on one side, or give a reason: --override {rule}='…' (it stays visible for good).",
             rule=rule,
             count=len(examples),

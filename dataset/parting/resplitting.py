@@ -17,11 +17,14 @@ from dataset.parting.schemes import checked_scheme
 from dataset.parting.settling import Settled, settle
 from dataset.splitting import DatasetSplitter
 from dataset.storing.manifests import UNSEARCHED, Override, VersionSummary
+from dataset.storing.rows import keys_of
 from dataset.storing.snapshots import Snapshot
 from ecosight.errors import Conflict, InvalidInput, NotEnoughData
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
+    from numpy.typing import NDArray
 
     from dataset.versions import DatasetRepository
 
@@ -49,25 +52,29 @@ def begin_set(
         by: ``stratified``, ``time`` (train before val before test) or ``station`` (a station is in one part).
         ratios, seed: as the repository has them, if not given.
         holdout: part -> stations that must be in it; by ``station`` only.
-        labels: only these classes; none given takes all.
+        labels: only these classes, of what is added to the branch by itself later, too; none given takes those of
+            the version.
         station_pattern: finds the station in the file name: its first group, or all that it matched. Of what is
             added to the branch later, too.
     Returns: the branch's first version (None for a dry run), and what it holds.
-    Raises: Conflict: there is such a branch. InvalidInput, NotEnoughData: the samples do not tell what the split
-        needs. Refused: near-duplicates would be on two sides.
+    Raises: Conflict: there is such a branch, or a tag. InvalidInput, NotEnoughData: the samples do not tell what the
+        split needs. Refused: near-duplicates would be on two sides.
     """
     given = checked_overrides(overrides)
     digest = repository.resolve(version)
     if repository.branches.get(branch) is not None:
         raise Conflict(f"there is a branch {branch!r} already", hint="A split begins a new one.")
+    repository.branches.check_free(branch)
     source = repository.snapshots.load(digest)
     splitter = DatasetSplitter(ratios or repository.ratios, repository.splitter.seed if seed is None else seed)
     scheme = {**checked_scheme(by, holdout), "set": branch}
+    if chosen := sorted(set(labels) or set(source.scheme.get("labels", ()))):
+        scheme["labels"] = chosen
     if station_pattern is not None:
         scheme["station_pattern"] = station_pattern
     changes = _changes(source, labels)
     settled = settle(
-        Snapshot.empty(scheme),
+        replace(Snapshot.empty(scheme), removed=_left_out(source, changes)),
         changes,
         splitter=splitter,
         now=repository.clock.now(),
@@ -104,6 +111,14 @@ def _changes(source: Snapshot, labels: Collection[str]) -> pa.Table:
     table = table.set_column(table.column_names.index("part"), "part", pa.nulls(len(table), pa.string()))
     action = pa.array(["return"] * len(table), pa.string())
     return table.append_column("action", action).cast(change_schema())
+
+
+def _left_out(source: Snapshot, changes: pa.Table) -> NDArray[np.bytes_]:
+    """What was taken out stays out. So do samples of the other classes: as they came in, some had another label."""
+    import numpy as np
+
+    others = np.setdiff1d(keys_of(source.entries.table()), keys_of(changes))
+    return np.union1d(source.removed, others).astype("S32")
 
 
 def _inherited(source: Snapshot, settled: Settled) -> tuple[Override, ...]:

@@ -58,7 +58,7 @@ def settle(
     action = changes.column("action")
     gone = changes.filter(pc.equal(action, "remove"))
     put = changes.filter(pc.not_equal(action, "remove"))
-    put = _without_removed(base, put)
+    put = _of_its_classes(base, _without_removed(base, put))
     old = _aligned(base.entries.lookup(keys_of(put)), put)
     rows = _with_stations(_merged(put, old, now), base.scheme)
     new = keys_of(rows.select(["id"]).filter(pc.is_null(rows.column("_part"))))
@@ -110,6 +110,19 @@ def _without_removed(base: Snapshot, put: pa.Table) -> pa.Table:
         return put
     by_itself = pc.equal(put.column("action"), "put").to_numpy(zero_copy_only=False)
     return put.filter(~(by_itself & np.isin(keys_of(put), base.removed)))
+
+
+def _of_its_classes(base: Snapshot, put: pa.Table) -> pa.Table:
+    """On a line of some classes, without new samples of others, unless they are asked for by name."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if "labels" not in base.scheme or len(put) == 0:
+        return put
+    asked = pc.equal(put.column("action"), "return")
+    wanted = pc.is_in(put.column("label"), pa.array(base.scheme["labels"], pa.string()))
+    there = pc.is_valid(_aligned(base.entries.lookup(keys_of(put)), put).column("label"))
+    return put.filter(pc.or_(pc.or_(asked, wanted), there))
 
 
 def _aligned(found: pa.Table, rows: pa.Table) -> pa.Table:

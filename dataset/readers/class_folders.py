@@ -6,6 +6,7 @@ import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from dataset.readers.labelled_csv import labelled_tables
 from dataset.readers.source import Source
 from dataset.readers.values import Found, ReadOptions, Skipped
 from ecosight.errors import InvalidInput
@@ -34,13 +35,20 @@ class ClassFolders:
     def read(self, source: Source, options: ReadOptions) -> Iterator[Found | Skipped]:
         folder, extensions = source.path, frozenset(options.extensions)
         each = [_judged(path, folder, extensions) for path in _walk(folder)]
+        tables = " or ".join(map(str, labelled_tables(folder))) if folder.is_dir() and not options.told else ""
         found = [one for one in each if isinstance(one, Found)]
         if not found:
             skipped = [one for one in each if isinstance(one, Skipped)]
             raise InvalidInput(
                 f"{folder} holds no recordings in class folders ({len(skipped)} other files)",
-                hint=f"Expected {folder.name}/<label>/<file>, the file {_one_of(extensions)}.",
+                hint=f"Expected {folder.name}/<label>/<file>, the file {_one_of(extensions)}."
+                + (f" To read a CSV, name the file: {tables}." if tables else ""),
                 skipped=[{"path": str(one.path), "reason": one.reason} for one in skipped[:_SHOWN_FAULTS]],
+            )
+        if tables:
+            raise InvalidInput(
+                f"{folder} holds folders that may be classes, and a CSV that names labels",
+                hint=f"Say which: --format class-folders, or the file itself: {tables}.",
             )
         labels = {one.label for one in found}
         if not options.told and {label.lower() for label in labels} <= _NO_CLASSES:

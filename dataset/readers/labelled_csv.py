@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,13 +15,15 @@ from dataset.labels import check_group, check_label
 from dataset.readers.encoded import encoding_of
 from dataset.readers.json_text import number
 from dataset.readers.source import Source
-from dataset.readers.tables import parted_otherwise
+from dataset.readers.tables import columns_of, parted_otherwise
 from dataset.readers.values import Found, ReadOptions, Skipped, Span
 from ecosight.errors import InvalidInput
 
-__all__ = ["LABELLED_CSV", "LabelledCsv"]
+__all__ = ["LABELLED_CSV", "LabelledCsv", "labelled_tables"]
 
 _SHOWN_FAULTS = 20
+_LINE = 10_000
+"""As much of a first line as names columns; a file without line ends is not read whole."""
 _OTHERS = frozenset({".json", ".xml", ".yaml", ".yml", ".zip", ".gz", ".tar", ".tgz", ".7z", ".rar"})
 _Found = dict[tuple[Path, Span | None], tuple[int, Found]]
 
@@ -41,6 +44,10 @@ class LabelledCsv:
     def read(self, source: Source, options: ReadOptions) -> Iterator[Found | Skipped]:
         del options
         path = source.path
+        if path.is_dir():
+            tables = " or ".join(map(str, labelled_tables(path)))
+            which = f": {tables}" if tables else f", such as {path / 'labels.csv'}"
+            raise InvalidInput(f"{path} is a folder, and csv is one file", hint=f"Name the file{which}.")
         faults: list[str] = []
         found: list[Found] = []
         first: _Found = {}
@@ -67,6 +74,20 @@ class LabelledCsv:
 
 
 LABELLED_CSV = LabelledCsv()
+
+
+def labelled_tables(folder: Path) -> list[Path]:
+    """The CSVs in a folder that have the columns path and label; one that cannot be read is none."""
+    found: list[Path] = []
+    names: list[str] = []
+    with suppress(OSError):
+        names = sorted(os.listdir(folder))
+    for path in (folder / name for name in names):
+        if path.suffix.lower() == ".csv" and path.is_file():
+            with suppress(OSError, UnicodeDecodeError), path.open(encoding=encoding_of(path)) as file:
+                if {"path", "label"} <= set(columns_of(file.readline(_LINE))):
+                    found.append(path)
+    return found
 
 
 def _rows(source: Path, faults: list[str]) -> Iterator[tuple[int, dict[str, str]]]:

@@ -36,12 +36,14 @@ def table_rows(
     *,
     delimiter: str = ",",
     columns: Sequence[str] | None = None,
+    hint: str = "Was the first line lost, or is it another format? --format names it.",
 ) -> Iterator[tuple[int, dict[str, str]]]:
     """The rows below the header, trimmed, each with its line (1 is the first of the file). Empty lines are left out.
 
     Args:
         needed: columns that must be there. columns: their names, where no line of the file tells them; lines that
             begin with # are passed over then.
+        hint: what to do where a column is missing.
     Raises: InvalidInput: not UTF-8, a column is missing or there twice, or the quoting is broken.
     """
     try:
@@ -57,8 +59,7 @@ def table_rows(
                 if missing := [name for name in needed if name not in names]:
                     raise InvalidInput(
                         f"{path.name} has no column {' and no column '.join(missing)} (it has: {', '.join(names)})",
-                        hint=(delimiter == "," and parted_otherwise(names))
-                        or "Was the first line lost, or is it another format? --format names it.",
+                        hint=(delimiter == "," and parted_otherwise(names)) or hint,
                     )
                 if twice := [name for name in needed if names.count(name) > 1]:
                     raise InvalidInput(f"{path.name} has several columns {twice[0]!r}", hint="Which one counts?")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -20,11 +21,15 @@ def log(
 ) -> None:
     """List the versions, newest first."""
     datasets = workbench(context).datasets
+    datasets.branches.require(branch)
     versions = datasets.log(branch)
     names = names_of(datasets)
     versions = versions[:limit] if limit else versions
+    shown = datasets.shown(*versions, branch=branch)
     if as_json:
-        rows = [version_row(each) | {"names": names.get(each.ref.digest, [])} for each in versions]
+        rows = [
+            version_row(each, shown[each.ref.digest]) | {"names": names.get(each.ref.digest, [])} for each in versions
+        ]
         print_result(rows, as_json=True)
         return
     if not versions:
@@ -35,7 +40,7 @@ def log(
         marks = names.get(each.ref.digest, []) + (["merge"] if len(each.parents) > 1 else [])
         marks += ["override!"] if each.overrides else []
         moment, samples = f"{each.created_at:%Y-%m-%d %H:%M}", sum(each.class_counts.values())
-        table.append((each.ref, each.ref.digest[:8], moment, samples, " ".join(marks), each.message))
+        table.append((shown[each.ref.digest], each.ref.digest[:8], moment, samples, " ".join(marks), each.message))
     print_table(("version", "digest", "made (UTC)", "samples", "", "message"), table)
 
 
@@ -43,12 +48,14 @@ def show(context: typer.Context, version: Version = "", as_json: JsonOutput = Fa
     """Show one version: parts, classes and groups."""
     from dataset.contents import part_counts
 
-    found = workbench(context).datasets.get(version or None)
+    datasets = workbench(context).datasets
+    found = datasets.get(version or None)
+    shown = datasets.shown(found)[found.ref.digest]
     parts = part_counts(found)
     if as_json:
-        print_result(version_row(found) | {"parts": parts}, as_json=True)
+        print_result(version_row(found, shown) | {"parts": parts}, as_json=True)
         return
-    print(f"{found.ref}  {found.ref.digest[:12]}  {found.message}")
+    print(f"{shown}  {found.ref.digest[:12]}  {found.message}")
     rows = [(name, *(parts[part]["classes"].get(name, 0) for part in parts)) for name in found.labels]
     rows.append(("samples", *(parts[part]["samples"] for part in parts)))
     rows.append(("groups", *(parts[part]["groups"] for part in parts)))
@@ -81,11 +88,13 @@ def stats(
     bench = workbench(context)
     found = bench.datasets.get(version or None)
     wanted = report is not None if quality is None else quality
+    shown = bench.datasets.shown(found)[found.ref.digest]
     statistics = statistics_of(bench, found, quality=wanted, most=samples, accuracy=accuracy)
+    statistics = replace(statistics, version=shown)
     if report is not None:
         write_page(statistics, report)
     # The keys that this verb has always told come last: what programs read stays what it was.
-    told = statistics.as_dict() | Dataset(version or str(found.ref), found, bench.blobs).statistics()
+    told = statistics.as_dict() | Dataset(version or shown, found, bench.blobs).statistics() | {"version": shown}
     print_result(told, as_json=as_json, text=stats_lines(statistics, report))
 
 
@@ -102,7 +111,8 @@ def diff(
     datasets = workbench(context).datasets
     one, two = datasets.resolve(before), datasets.resolve(after or None)
     found = compare(datasets.snapshots.load(one).entries, datasets.snapshots.load(two).entries).as_dict(limit)
-    names = [str(datasets.summary(each).ref) for each in (one, two)]
+    shown = datasets.shown(*map(datasets.summary, (one, two)))
+    names = [shown[one], shown[two]]
     if as_json:
         print_result({"before": names[0], "after": names[1], **found}, as_json=True)
         return

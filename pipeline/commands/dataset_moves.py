@@ -13,6 +13,7 @@ from pipeline.dataset_told import (
     Branch,
     Override,
     Version,
+    folder_name,
     needed_by_models,
     read_holdout,
     read_overrides,
@@ -41,10 +42,12 @@ def checkout(
 
     bench = workbench(context)
     found = bench.datasets.get(version or None)
-    place = folder or (bench.config.dataset.versions_path or bench.config.root / "versions") / str(found.ref)
-    report = lay_out(
-        found, place, bench.blobs, terminal_progress(), copy=copy, verify=verify, force=force, dry_run=dry_run
+    called = bench.datasets.shown(found)[found.ref.digest]
+    place = folder or (bench.config.dataset.versions_path or bench.config.root / "versions") / folder_name(
+        bench.datasets.name, called
     )
+    options = {"copy": copy, "verify": verify, "force": force, "dry_run": dry_run}
+    report = lay_out(found, place, bench.blobs, terminal_progress(), called=called, **options)
     done = "would write" if dry_run else "wrote"
     links = "" if dry_run else f" ({report.linked} links)"
     text = f"{report.version} in {place}: {done} {report.written}{links}, "
@@ -68,7 +71,7 @@ def merge(
     as_json: JsonOutput = False,
 ) -> int:
     """Bring another line of versions into a branch, label by label."""
-    from dataset.merging.conflicts import read_decisions, write_conflicts
+    from dataset.merging.conflicts import deciding_rules, read_decisions, write_conflicts
     from dataset.merging.joining import merge as join
     from ecosight.errors import Conflict, exit_code
     from pipeline.near_copies import guard_against_copies
@@ -85,9 +88,11 @@ def merge(
         overrides=read_overrides(override),
         dry_run=dry_run,
     )
+    shown = None
     lines = [f"{report.outcome}: {report.added} added, {report.changed} changed, {report.removed} removed"]
     if report.version:
-        lines[0] = f"{report.outcome} {report.version.ref}" + lines[0].removeprefix(report.outcome)
+        shown = bench.datasets.shown(report.version, branch=into)[report.version.ref.digest]
+        lines[0] = f"{report.outcome} {shown}" + lines[0].removeprefix(report.outcome)
     if report.moved_groups:
         lines.append(f"{len(report.moved_groups)} groups that both sides had placed went where they were trained on")
     left = report.unresolved
@@ -100,8 +105,10 @@ def merge(
             write_conflicts(left, conflicts)
             lines.append(f"fill in the column label of {conflicts}, then --resolve {conflicts}")
         else:
-            lines.append("choose with --rule newest, or write them to a file with --conflicts FILE")
-    print_result({"dry_run": dry_run, **report.as_dict()}, as_json=as_json, text=lines)
+            rules = " or ".join(f"--rule {name}" for name in deciding_rules(left))
+            lines.append(f"choose with {rules}, or write them to a file with --conflicts FILE")
+    result = {"dry_run": dry_run, **report.as_dict(), "version": shown}
+    print_result(result, as_json=as_json, text=lines)
     return exit_code(Conflict("")) if left else 0
 
 
@@ -164,7 +171,7 @@ def split(
             "they came in was taken; a CSV with a column captured_at can tell it when they are taken in"
         )
     if made is not None:
-        result |= {"version": version_row(made)}
+        result |= {"version": version_row(made, bench.datasets.shown(made, branch=into)[made.ref.digest])}
         text += made.caveats
     print_result(result, as_json=as_json, text=text)
 
@@ -210,8 +217,8 @@ def pull(
 
 
 def _moved(done: str, report: TransferReport) -> str:
-    size = f"{report.size_bytes / 1e6:,.1f} MB"
-    return f"{done} {report.branch}: {report.versions} versions, {report.blobs} blobs, {size}"
+    size = "" if report.size_bytes is None else f", {report.size_bytes / 1e6:,.1f} MB"
+    return f"{done} {report.branch}: {report.versions} versions, {report.blobs} blobs{size}"
 
 
 def gc(

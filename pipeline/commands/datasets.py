@@ -20,19 +20,19 @@ def status(context: typer.Context, branch: Branch = "main", as_json: JsonOutput 
 
     bench = workbench(context)
     datasets = bench.datasets
+    datasets.branches.require(branch)
     head = datasets.summary(datasets.branches.get(branch)) if datasets.branches.get(branch) else None
+    shown = datasets.shown(head, branch=branch)[head.ref.digest] if head else ""
     staged = Stage(datasets).counts(branch)
     waiting = unversioned(datasets, bench.samples, branch)
     result = {
         "branch": branch,
-        "version": version_row(head) if head else None,
+        "version": version_row(head, shown) if head else None,
         "staged": staged.as_dict(),
         "unversioned": len(waiting),
         "open": datasets.tags.opened(),
     }
-    lines = [
-        f"{branch}: {head.ref}, {sum(head.class_counts.values())} samples" if head else f"{branch}: no version yet"
-    ]
+    lines = [f"{branch}: {shown}, {sum(head.class_counts.values())} samples" if head else f"{branch}: no version yet"]
     lines.append(f"staged: {staged.added} new, {staged.changed} corrected, {staged.removed} removed")
     lines.append(f"accepted, but in no version: {len(waiting)}" + (" (`commit --all` takes them)" if waiting else ""))
     lines += head.caveats if head else []
@@ -53,6 +53,7 @@ def create(
     datasets = workbench(context).datasets
     ratios = parse_ratios(splits) if splits else dict(datasets.ratios)
     at = datasets.branches.get("main")
+    datasets.tags.check_free(name)
     if not dry_run:
         at = datasets.tags.create(name, description=description, splits=ratios, version=at).version
     result = {"dry_run": dry_run, "name": name, "splits": ratios, "version": at}
@@ -89,6 +90,7 @@ def add(
     if source is None and labels is None and remove is None:
         raise InvalidInput("there is nothing to add", hint="Name a folder or a CSV, or give --labels or --remove.")
     bench = workbench(context)
+    bench.datasets.branches.require(branch)
     changes = [*([read_corrections(labels)] if labels else []), *([read_removals(remove)] if remove else [])]
     asked: dict[str, Any] = {"format": format, "boxes": boxes, "classes": classes, "label_column": label_column}
     folds: dict[str, Any] = {"test_folds": test_fold, "val_folds": val_fold}
@@ -149,6 +151,7 @@ def commit(
 
     bench = workbench(context)
     datasets, stage = bench.datasets, Stage(bench.datasets)
+    datasets.branches.require(branch)
     guard_against_copies(bench, branch=branch)
     waiting = unversioned(datasets, bench.samples, branch) if everything else []
     also = changes_from_samples(waiting, station=datasets.station) if waiting else None
@@ -168,9 +171,9 @@ def commit(
     )
     if tag is not None:
         datasets.tags.move(tag.name, version.ref.digest)
-    name = str(version.ref) if branch == "main" else f"{branch}:v{version.ref.version}"
+    name = datasets.shown(version, branch=branch)[version.ref.digest]
     lines = [f"{'made' if created else 'nothing new, the newest is'} {name}: {len(version.entries)} samples"]
-    result = version_row(version) | {"created": created}
+    result = version_row(version, name) | {"created": created}
     print_result(result, as_json=as_json, text=[*lines, *version.caveats])
 
 
@@ -199,17 +202,19 @@ def branch(
         return
     if name:
         digest = datasets.resolve(at or None)
-        datasets.branches.ref(name)
+        datasets.branches.check_free(name)
         if not dry_run:
             datasets.branches.create(name, digest)
-        text = f"{'would make' if dry_run else 'made'} the branch {name} at {datasets.summary(digest).ref}"
+        begun = datasets.shown(datasets.summary(digest))[digest]
+        text = f"{'would make' if dry_run else 'made'} the branch {name} at {begun}"
         print_result({"dry_run": dry_run, "created": name, "digest": digest}, as_json=as_json, text=text)
         return
-    all_of_them = {each: datasets.summary(digest) for each, digest in datasets.branches.all().items()}
+    heads = {each: datasets.summary(digest) for each, digest in datasets.branches.all().items()}
+    shown = {each: datasets.shown(head, branch=each)[head.ref.digest] for each, head in heads.items()}
     if as_json:
-        print_result({each: version_row(found) for each, found in all_of_them.items()}, as_json=True)
+        print_result({each: version_row(head, shown[each]) for each, head in heads.items()}, as_json=True)
         return
-    rows = [(each, found.ref, found.ref.digest[:8], found.message) for each, found in all_of_them.items()]
+    rows = [(each, shown[each], head.ref.digest[:8], head.message) for each, head in heads.items()]
     print_table(("branch", "version", "digest", "message"), rows)
 
 
@@ -225,9 +230,11 @@ def tag(
     datasets = workbench(context).datasets
     if name:
         digest = datasets.resolve(version or None)
+        datasets.tags.check_free(name)
         if not dry_run:
             datasets.tags.pin(name, description=description, splits=datasets.ratios, version=digest)
-        text = f"{'would name' if dry_run else 'named'} {datasets.summary(digest).ref} {name}"
+        named = datasets.shown(datasets.summary(digest))[digest]
+        text = f"{'would name' if dry_run else 'named'} {named} {name}"
         print_result({"dry_run": dry_run, "tag": name, "digest": digest}, as_json=as_json, text=text)
         return
     tags = datasets.tags.all()

@@ -82,6 +82,23 @@ def test_files_are_links_that_nobody_can_write_or_copies(repository: DatasetRepo
     assert_is(repository, tmp_path / "copies")
 
 
+@pytest.mark.parametrize("verify", [True, False])
+def test_copies_take_the_place_of_links_that_were_there(
+    repository: DatasetRepository, tmp_path: Path, verify: bool
+) -> None:
+    lay_out(repository, tmp_path / "out")
+    assert lay_out(repository, tmp_path / "out", copy=True, verify=verify, dry_run=True).written == 20
+    again = lay_out(repository, tmp_path / "out", copy=True, verify=verify)
+    assert (again.written, again.linked, again.kept) == (20, 0, 1)
+    path = next((tmp_path / "out" / "train" / "fox").iterdir())
+    digest = content_digest(path.read_bytes())
+    assert path.stat().st_nlink == 1
+    path.write_text("edited")
+    assert content_digest(repository.blobs.get(digest)) == digest
+    path.unlink()
+    assert lay_out(repository, tmp_path / "out", copy=True, verify=verify).written == 1
+
+
 def test_a_store_without_files_is_copied(tmp_path: Path) -> None:
     made = in_memory()
     fill(made, ["a", "b", "c"])

@@ -17,6 +17,7 @@ from dataset.lines.staging import Stage
 from dataset.lines.unversioned import unversioned
 from dataset.merging.diffing import compare
 from dataset.merging.joining import merge
+from dataset.parting.resplitting import begin_set
 from dataset.reading import survey
 from dataset.versions import DatasetRepository
 from ecosight.errors import Conflict, InvalidInput, NotEnoughData, NotFound
@@ -103,6 +104,30 @@ def test_a_version_is_found_by_every_name(repository: DatasetRepository) -> None
             repository.resolve(unknown)
 
 
+def test_every_version_is_shown_by_a_name_that_finds_it(repository: DatasetRepository) -> None:
+    repository.branches.create("dusk", repository.resolve("night"))
+    merge(repository, "night")
+    versions = {each.ref.digest: each for each in (*repository.log(), *repository.log("night"))}
+    for branch in ("main", "night"):
+        shown = repository.shown(*versions.values(), branch=branch)
+        assert all(repository.resolve(name) == digest for digest, name in shown.items())
+    assert sorted(shown.values()) == ["main@v1", "main@v2", "main@v3", "main@v4", "night:v2"]
+    night = repository.summary("night")
+    for branch in ("night", "dusk"):
+        repository.branches.delete(branch)
+    (name,) = repository.shown(night).values()
+    assert repository.resolve(name) == night.ref.digest
+
+
+def test_nothing_is_added_to_a_branch_that_nobody_made(repository: DatasetRepository) -> None:
+    with pytest.raises(NotFound, match="there is no branch 'nihgt'") as caught:
+        repository.extend([sample("d")], message="d", branch="nihgt")
+    assert caught.value.hint == "Known: main, night. `ecosight dataset branch nihgt` makes it."
+    with pytest.raises(NotFound, match="there is no branch 'nihgt'"):
+        Stage(repository).add(changes_from_samples([sample("d")]), "nihgt")
+    assert list(repository.branches.all()) == ["main", "night"]
+
+
 def test_a_deleted_branch_is_gone_and_can_be_brought_back(repository: DatasetRepository) -> None:
     night = repository.resolve("night")
     repository.branches.create("night", night)
@@ -124,6 +149,34 @@ def test_a_deleted_branch_is_gone_and_can_be_brought_back(repository: DatasetRep
 def test_names_that_mean_something_else_name_no_branch(repository: DatasetRepository, name: str) -> None:
     with pytest.raises(InvalidInput):
         repository.branches.create(name, repository.resolve())
+
+
+def test_a_name_is_a_branch_or_a_tag_whichever_comes_first(repository: DatasetRepository) -> None:
+    given: dict[str, Any] = {"description": "", "splits": repository.ratios, "version": repository.resolve("v1")}
+    for name in ("night", "main"):
+        for tag in (repository.tags.pin, repository.tags.create):
+            with pytest.raises(Conflict, match=f"there is a branch '{name}' already"):
+                tag(name, **given)
+    with pytest.raises(Conflict, match="there is a tag 'spring' already"):
+        repository.branches.create("spring", given["version"])
+    with pytest.raises(Conflict, match="there is a tag 'spring' already"):
+        begin_set(repository, "spring")
+    repository.branches.delete("night")
+    repository.tags.pin("night", **given)
+    assert repository.resolve("night") == given["version"]
+
+
+def test_a_name_that_has_become_both_is_never_guessed(repository: DatasetRepository) -> None:
+    branch, tagged = repository.resolve("night"), repository.resolve("spring")
+    record = repository.refs.get("dataset/main/tag/spring")
+    assert repository.refs.compare_and_set("dataset/main/tag/night", None, str(record))  # as a pull would
+    for asked in ("night", "main@night", "night~1"):
+        with pytest.raises(Conflict, match="'night' is a branch and a tag") as caught:
+            repository.resolve(asked)
+    with pytest.raises(Conflict, match="'night' is a branch and a tag"):
+        merge(repository, "night")
+    assert caught.value.hint == f"night:head is the branch; {tagged[:12]} is the version with the tag."
+    assert (repository.resolve("night:head"), repository.resolve(tagged[:12])) == (branch, tagged)
 
 
 def test_a_pinned_tag_opens_nothing_and_never_moves(repository: DatasetRepository) -> None:
@@ -272,8 +325,9 @@ def test_tables_of_corrections_are_told_what_is_wrong_with_them(tmp_path: Path) 
     with pytest.raises(InvalidInput, match=r"line 2: .*line 3: .*line 4: "):
         read_corrections(file)
     file.write_text("id,label\n")
-    with pytest.raises(InvalidInput, match="no column sample_id"):
+    with pytest.raises(InvalidInput, match="no column sample_id") as caught:
         read_corrections(file)
+    assert "`ecosight dataset checkout` writes" in str(caught.value.hint)
     file.write_text(f'sample_id,label,note\n{id_of("a")},fox,"loud\n{id_of("b")},owl,\n')
     with pytest.raises(InvalidInput, match=r"labels.csv: line 3: unexpected end of data"):
         read_corrections(file)

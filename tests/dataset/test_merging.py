@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataset.changes import relabelled, removed
-from dataset.merging.conflicts import read_decisions, write_conflicts
+from dataset.merging.conflicts import deciding_rules, read_decisions, write_conflicts
 from dataset.merging.joining import merge
 from dataset.versions import DatasetRepository
 from ecosight.errors import InvalidInput, NotFound, Refused
@@ -101,6 +101,16 @@ def test_a_rule_decides(forked: DatasetRepository, rules: list[str], label: str)
     assert labels_of(forked)["s1"] == label
     with pytest.raises(InvalidInput, match="no rule 'loudest'"):
         merge(in_forked_again(forked), "night", rules=["loudest"])
+
+
+def test_only_rules_that_would_decide_all_conflicts_are_proposed(forked: DatasetRepository) -> None:
+    relabel(forked, "main", s1="owl")
+    relabel(forked, "night", s1="bat")
+    report = merge(forked, "night")
+    assert deciding_rules(report.unresolved) == ["newest", "ours", "theirs"]
+    forked.commit_changes(removed([id_of("s1")]), message="noise")
+    report = merge(forked, "night", rules=["newest"])
+    assert deciding_rules(report.unresolved) == ["keep", "ours", "theirs"]
 
 
 def in_forked_again(repository: DatasetRepository) -> DatasetRepository:
@@ -210,6 +220,9 @@ def test_near_duplicates_from_two_sides_are_refused_without_an_override(forked: 
     with pytest.raises(Refused, match="near-duplicates are on two sides") as refused:
         merge(forked, "night")
     assert "--override near-duplicates" in refused.value.hint
+    assert f"{one}.note ({id_of(one)[:12]}, train)" in refused.value.message
+    assert f"{two}.note ({id_of(two)[:12]}, test)" in refused.value.message
+    assert refused.value.context["examples"] == [" ".join(sorted((id_of(one), id_of(two))))]
     report = merge(forked, "night", overrides={"near-duplicates": "other animals"})
     assert report.version is not None
     assert [(each.name, each.reason, each.count) for each in report.version.overrides] == [

@@ -10,7 +10,8 @@ from dataset_kit import id_of, in_memory, parts_of, sample
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataset.changes import relabelled
+from dataset.changes import changes_from_samples, relabelled, removed
+from dataset.lines.unversioned import unversioned
 from dataset.merging.joining import merge
 from dataset.parting.resplitting import begin_set
 from dataset.splitting import parse_ratios
@@ -156,6 +157,32 @@ def test_a_set_of_some_classes_is_a_branch_of_its_own(repository: DatasetReposit
         begin_set(repository, "wolves", labels=["wolf"])
     with pytest.raises(InvalidInput, match="nothing splits by 'moon'"):
         begin_set(repository, "moon", by="moon")
+
+
+def test_a_split_keeps_what_was_taken_out_and_what_was_corrected(project: Any) -> None:
+    """`commit --all` takes every accepted sample that no version holds, with the label that it came in with."""
+    accept, repository = project.intake.accept, project.repository
+    labels = ["fox"] * 6 + ["owl"] * 6
+    samples = [
+        accept(f"note: {number}".encode(), label=label, source=f"{number}.note", origin="upload").sample
+        for number, label in enumerate(labels)
+    ]
+    repository.commit(samples, message="first")
+    repository.commit_changes(removed([samples[0].id]), message="noise")
+    repository.commit_changes(relabelled({samples[1].id: "owl"}), message="second listening")
+    begin_set(repository, "anew")
+    begin_set(repository, "foxes", labels=["fox"])
+    accept(b"note: late fox", label="fox", source="late", origin="upload")
+    accept(b"note: late owl", label="owl", source="late", origin="upload")
+    for branch, late, counts in (("anew", 2, {"fox": 5, "owl": 8}), ("foxes", 1, {"fox": 5})):
+        waiting = unversioned(repository, project.samples, branch)
+        assert len(waiting) == late
+        made, _ = repository.extend(waiting, message="every accepted sample", branch=branch)
+        assert made.class_counts == counts
+        assert unversioned(repository, project.samples, branch) == []
+        assert samples[0].id not in repository.labels([samples[0].id], branch)
+    repository.commit_changes(changes_from_samples(samples[-1:], explicit=True), message="by name", branch="foxes")
+    assert repository.get("foxes").class_counts == {"fox": 5, "owl": 1}
 
 
 def test_merging_a_set_with_another_split_keeps_our_split(repository: DatasetRepository) -> None:

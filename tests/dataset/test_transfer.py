@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from dataset_kit import id_of, labels_of, on_disk, sample
 
-from dataset.changes import relabelled
+from dataset.changes import relabelled, removed
 from dataset.keeping.checking import check
 from dataset.merging.joining import merge
 from dataset.moving.remotes import Remote, open_remote
@@ -116,9 +116,13 @@ def test_refs_of_a_remote_that_lead_nowhere_are_named(
 
 def test_a_dry_run_moves_nothing(here: DatasetRepository, remote: Remote) -> None:
     report = send(here, remote, dry_run=True)
-    assert (report.blobs, report.versions, report.size_bytes) == (15, 1, 0)
+    assert (report.blobs, report.versions, report.size_bytes) == (15, 1, None)
+    here.commit_changes(removed([id_of("s1")]), message="noise")
+    fill(here, "new")
+    planned = send(here, remote, dry_run=True)
     assert list(remote.blobs.digests()) == []
     assert remote.refs.names() == []
+    assert planned.blobs == send(here, remote).blobs
 
 
 def test_branches_and_addresses_that_are_not_there(here: DatasetRepository, remote: Remote) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
 from project_kit import Project, write_clips
+
+from ecosight.errors import NotFound
 
 CHANGING = ("create", "add", "commit", "branch", "tag", "checkout", "merge", "split", "push", "pull", "gc")
 LOOKING = ("status", "log", "show", "stats", "diff", "fsck")
@@ -20,6 +23,27 @@ def project(tmp_path: Path) -> Project:
     write_clips(tmp_path / "clips", each=4)
     (tmp_path / "config.yaml").write_text("project: {name: kit}\n", "utf-8")
     return Project(tmp_path)
+
+
+class Here:
+    """The verbs in this process: a process for each would take long."""
+
+    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.folder, self._capsys = folder, capsys
+
+    def __call__(self, *arguments: str) -> Any:
+        from pipeline.cli import app
+
+        self._capsys.readouterr()
+        app(["dataset", *arguments, "--json"], standalone_mode=False)
+        return json.loads(self._capsys.readouterr().out)
+
+
+@pytest.fixture
+def here(project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Here]:
+    monkeypatch.chdir(project.folder)
+    yield Here(project.folder, capsys)
+    structlog.reset_defaults()
 
 
 UNSEARCHED = ("--override", "unsearched=made by synthesis")
@@ -146,6 +170,31 @@ def test_a_split_by_time_tells_how_many_samples_have_only_the_moment_of_coming_i
         told = json.loads(capsys.readouterr().out)
     structlog.reset_defaults()
     assert told["times_not_told"] == len(clips) - 8
+
+
+def test_every_verb_names_a_version_of_a_branch_as_show_finds_it(here: Here) -> None:
+    here("add", "clips")
+    here("commit", *UNSEARCHED)
+    here("branch", "night")
+    for mistyped in (["commit", "-m", "x"], ["add", "clips"], ["add", "clips", "--dry-run"], ["status"], ["log"]):
+        with pytest.raises(NotFound, match="there is no branch 'nihgt'"):
+            here(*mistyped, "-b", "nihgt")
+    (here.folder / "low.csv").write_text("path,label\nclips/low/000.wav,hum\n")
+    here("add", "low.csv", "--relabel", "-b", "night")
+    made = here("commit", *UNSEARCHED, "-b", "night")
+    assert (made["ref"], made["digest"]) == ("night:v2", here("show", "night:v2")["digest"])
+    here("add", "low.csv", "--relabel")
+    assert here("commit", *UNSEARCHED)["ref"] == "main@v2"
+    assert [row["ref"] for row in here("log", "-b", "night")] == ["night:v2", "main@v1"]
+    assert here("status", "-b", "night")["version"]["ref"] == "night:v2"
+    assert {name: row["ref"] for name, row in here("branch").items()} == {"main": "main@v2", "night": "night:v2"}
+    told = here("diff", "v1", "night")
+    assert (told["before"], told["after"]) == ("main@v1", "night:v2")
+    assert here("stats", "night")["version"] == "night:v2"
+    laid = [here("checkout", name) for name in ("night", "main")]
+    assert [each["version"] for each in laid] == ["night:v2", "main@v2"]
+    assert [Path(each["folder"]).name for each in laid] == ["main@night@v2", "main@v2"]
+    assert here("merge", "main", "--into", "night", "--rule", "theirs", *UNSEARCHED)["version"] == "night:v3"
 
 
 @pytest.mark.parametrize("verb", [*CHANGING, *LOOKING])

@@ -51,6 +51,32 @@ def test_parts_by_any_of_their_usual_names_are_not_taken_for_classes(layout: Any
         layout.read()
 
 
+def test_a_table_of_labels_beside_folders_is_asked_about(layout: Any) -> None:
+    layout.sound("site-4/1.wav")
+    table = layout.write("labels.csv", "path,label\nsite-4/1.wav,fox\n")
+    with pytest.raises(InvalidInput, match="may be classes, and a CSV that names labels") as caught:
+        layout.read()
+    assert caught.value.hint == f"Say which: --format class-folders, or the file itself: {table}."
+    assert [each.label for each in layout.read(format="class-folders").found] == ["site-4"]
+    assert [each.label for each in layout.read("labels.csv").found] == ["fox"]
+    table.write_text("station,latitude\nsite-4,51.2\n")
+    assert [each.label for each in layout.read().found] == ["site-4"]
+
+
+def test_a_folder_whose_labels_are_in_a_table_is_told_to_name_the_table(layout: Any) -> None:
+    layout.sound("1.wav")
+    table = layout.write("labels.csv", "\ufeffpath, label\n1.wav,fox\n")
+    with pytest.raises(InvalidInput, match="holds no recordings in class folders") as caught:
+        layout.read()
+    assert str(caught.value.hint).endswith(f"To read a CSV, name the file: {table}.")
+    with pytest.raises(InvalidInput, match="is a folder, and csv is one file") as named:
+        layout.read(format="csv")
+    assert named.value.hint == f"Name the file: {table}."
+    table.unlink()
+    with pytest.raises(InvalidInput, match="is a folder, and csv is one file"):
+        layout.read(format="csv")
+
+
 def test_an_archive_is_not_read_as_a_table(layout: Any) -> None:
     layout.write("all.zip", "PK")
     with pytest.raises(InvalidInput, match="no layout that is known"):

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from ab_testing.evidence import CandidateEvidence, Evidence
+from ab_testing.first_said import FirstSaid
 from ab_testing.key_counts import KeyCounts
 from ab_testing.memory_series import MemoryKeeper
 from ab_testing.sightings import ArmSightings, note_first
@@ -50,7 +51,7 @@ class EvidenceFold:
         self._memory = MemoryKeeper()
         self._seen_at: datetime | None = None
         self._first: dict[str, tuple[int, str]] = {}
-        self._first_said: dict[str, tuple[int, datetime, str, str]] = {}
+        self._said = FirstSaid()
         self._told = ToldKeys()
 
     # -- taking in ----------------------------------------------------------------------------------
@@ -144,8 +145,7 @@ class EvidenceFold:
             note_first(arm.failed, key, stage)
             arm.stage_failed.setdefault(stage, set()).add(key)
         else:
-            said = (stage, exposure.at, exposure.intended, exposure.label)
-            self._first_said[key] = min(self._first_said.get(key, said), said)
+            self._said.note(key, stage=stage, at=exposure.at, arm=exposure.intended, label=exposure.label)
             if stage in self._twins and self._twins[stage].compares(exposure.intended, key):
                 note_first(arm.answered, key, stage)
                 arm.answer(key, stage, exposure.at, bucket_of(exposure.latency_ms))
@@ -268,11 +268,13 @@ class EvidenceFold:
         name = next(iter(self.rollout.candidates))
         found: dict[tuple[str, int], list[int]] = {}
         places = {name: 0, CHAMPION: 2, CONTROL: 2}
-        for key, (stage, _, arm, label) in self._first_said.items():
-            if (place := places.get(arm)) is not None:
-                counts, seen = found.setdefault((label, stage), [0, 0, 0, 0]), self._arm(arm)
-                counts[place] += 1
-                counts[place + 1] += key in seen.failed or key in seen.wrong
+        for (label, stage, arm), keys in self._said.keys.items():
+            if keys and arm in places:
+                found.setdefault((label, stage), [0, 0, 0, 0])[places[arm]] += keys
+        for arm, place in places.items():
+            seen = self._arm(arm)
+            for label, stage in self._said.by(arm, seen.failed.keys() | seen.wrong.keys()):
+                found[label, stage][place + 1] += 1
         totals: dict[str, ArmCounts] = {}
         for (label, stage), counts in sorted(found.items()):
             weights = self._weights.get(stage, {})

@@ -17,7 +17,7 @@ class FirstSaid:
     """Used by one thread. Answers may come in any order and twice.
 
     Attributes:
-        keys: how many, by (label, stage, arm). Counted as they come: there are many, and each second they are asked for.
+        keys: how many, by (label, stage, arm). Counted as they come: there are many, and they are asked for often.
     """
 
     def __init__(self) -> None:

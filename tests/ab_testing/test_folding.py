@@ -14,11 +14,13 @@ from rollout_kit import BEGAN, a_rollout, a_routing, an_exposure
 
 from ab_testing.evidence import CandidateEvidence, Evidence
 from ab_testing.folding import EvidenceFold
+from ab_testing.policy import Policy
 from ab_testing.router import Router
 from ab_testing.stats import ArmLatencies, LatencyHistogram, UsualLatency
 from ab_testing.stats.judge_rates import log_e_of
 from ab_testing.stats.shift import log_e_slower
 from ab_testing.strategies.base import buckets, split_arms, weighted_arms
+from ab_testing.strategies.gates import accuracy_gate
 from ecosight.rollouts import CANDIDATE, CHAMPION, CONTROL, Exposure
 from rollback.triggers import check_health
 
@@ -124,6 +126,10 @@ def test_sensors_that_come_again_and_again_are_compared_fairly_along_a_ramp() ->
     assert told.candidate_units + told.control_units == 300  # each sensor once, in the arm that it was in first
     assert told.control_bad / told.control_units == pytest.approx(0.1, abs=0.04)
     assert found.unlabelled_keys == 0
+    # So few labels cannot show that a loss of some points would have been seen; how many more can is told.
+    gate = accuracy_gate(Policy(), found)
+    assert not gate.passed
+    assert re.search(r"about [\d,]+ more", gate.missing), gate.missing
 
 
 def test_slow_answers_are_found_once_the_threshold_is_frozen() -> None:

@@ -13,10 +13,85 @@ from ab_testing.stats.histogram import LatencyHistogram
 from ab_testing.stats.pairs import PairCounts
 from ab_testing.stats.shift import UsualLatency
 
-__all__ = ["CandidateEvidence", "Evidence", "MemorySeries"]
+__all__ = ["CandidateEvidence", "Compared", "Evidence", "FailingKeys", "Lately", "MemorySeries"]
 
 MemorySeries = tuple[tuple[float, float], ...]
 """(minutes since the arm was loaded, MB of resident memory), by time."""
+_NONE = {"keys": 0, "failed": 0.0}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """A candidate beside the control over some time, as ``CandidateEvidence`` says."""
+
+    errors: ArmCounts = field(default_factory=ArmCounts)
+    slow: ArmCounts = field(default_factory=ArmCounts)
+    first_answers: ArmLatencies = field(default_factory=ArmLatencies)
+    wrong: ArmCounts = field(default_factory=ArmCounts)
+    latency: LatencyHistogram = field(default_factory=LatencyHistogram)
+    control_latency: LatencyHistogram = field(default_factory=LatencyHistogram)
+
+    def as_dict(self) -> dict[str, Any]:
+        """A JSON object; ``from_dict`` reads it."""
+        return {each.name: _plain(getattr(self, each.name)) for each in fields(self)}
+
+    @classmethod
+    def from_dict(cls, told: Mapping[str, Any]) -> Self:
+        return cls(
+            errors=ArmCounts.from_dict(told["errors"]),
+            slow=ArmCounts.from_dict(told["slow"]),
+            first_answers=ArmLatencies.from_dict(told["first_answers"]),
+            wrong=ArmCounts.from_dict(told["wrong"]),
+            latency=LatencyHistogram.from_dict(told["latency"]),
+            control_latency=LatencyHistogram.from_dict(told["control_latency"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FailingKeys:
+    """Keys, and how many of them fail: each counts with the share of its requests that did.
+
+    So it is a rate of errors that a noisy key has no more part in than any other, and that does not rise with time: of
+    sensors that ask again and again every one fails at last.
+    """
+
+    keys: int = 0
+    failed: float = 0.0
+
+    @property
+    def rate(self) -> float:
+        return self.failed / self.keys if self.keys else 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """A JSON object; ``from_dict`` reads it."""
+        return {"keys": self.keys, "failed": self.failed}
+
+    @classmethod
+    def from_dict(cls, told: Mapping[str, Any]) -> Self:
+        return cls(keys=told["keys"], failed=told["failed"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lately:
+    """A comparison that began anew during the rollout, and knows nothing of before (``late_spans``).
+
+    Attributes:
+        number: from 1 on: how many began before it, and itself.
+        since_s: how long after the rollout's beginning it began.
+        counts: ``wrong`` is one label a key here, as ``CandidateEvidence.judged``.
+    """
+
+    number: int
+    since_s: float
+    counts: Compared
+
+    def as_dict(self) -> dict[str, Any]:
+        """A JSON object; ``from_dict`` reads it."""
+        return {each.name: _plain(getattr(self, each.name)) for each in fields(self)}
+
+    @classmethod
+    def from_dict(cls, told: Mapping[str, Any]) -> Self:
+        return cls(number=told["number"], since_s=told["since_s"], counts=Compared.from_dict(told["counts"]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +106,7 @@ class CandidateEvidence:
         slow: bad is a key's first answer above the frozen threshold; only arms in worker processes are compared.
         first_answers: latencies of the first answers to the same keys.
         wrong: bad is a key's first wrong answer; units are keys with a label.
+        lately: the comparisons that began anew and are under way.
         judged: one label a key: units are keys by their first labelled answer, bad are those for which it was wrong;
             None: recorded before they were counted.
         labelled: bad is a key's first label: whether labels arrive alike in both arms.
@@ -38,10 +114,11 @@ class CandidateEvidence:
         latency, control_latency: of all answers, for display.
         met_keys, bad_keys: keys that it met at any share, also where nobody could be compared with it, and those of
             them that met a failure or a wrong answer; None: recorded before they were counted.
-        stage_keys, stage_failed_keys: keys that it met, and that it failed, since the weights last changed; of a
-            shadow: by copies.
+        stage_keys: keys that it met since the weights last changed; of a shadow: by copies. ``stage_failed``: of them,
+            as ``FailingKeys.failed``.
+        failing, control_failing: keys that it met at any share, also where nobody could be compared with it, and those
+            that the champion and the control met meanwhile.
         unlabelled_keys: keys that it met of which no label came from anywhere; None: recorded before they were counted.
-        alone_keys, alone_failed_keys: the same, of all stages in which nobody answered beside it.
         stage_units: units of both arms since the weights last changed, by what is compared: how fast evidence comes at
             present; none where nobody answers beside it. None: recorded before they were counted.
         requests, control_requests: for display.
@@ -58,6 +135,7 @@ class CandidateEvidence:
     slow: ArmCounts = field(default_factory=ArmCounts)
     first_answers: ArmLatencies = field(default_factory=ArmLatencies)
     wrong: ArmCounts = field(default_factory=ArmCounts)
+    lately: tuple[Lately, ...] = ()
     judged: ArmCounts | None = None
     labelled: ArmCounts = field(default_factory=ArmCounts)
     pairs: PairCounts = field(default_factory=PairCounts)
@@ -66,11 +144,11 @@ class CandidateEvidence:
     met_keys: int | None = None
     bad_keys: int | None = None
     stage_keys: int = 0
-    stage_failed_keys: int = 0
+    stage_failed: float = 0.0
+    failing: FailingKeys = field(default_factory=FailingKeys)
+    control_failing: FailingKeys = field(default_factory=FailingKeys)
     stage_units: Mapping[str, int] | None = None
     unlabelled_keys: int | None = None
-    alone_keys: int = 0
-    alone_failed_keys: int = 0
     requests: int = 0
     control_requests: int = 0
     recent_requests: int = 0
@@ -81,6 +159,11 @@ class CandidateEvidence:
     memory: MemorySeries = ()
     control_memory: MemorySeries = ()
     answered_s_ago: float | None = None
+
+    @property
+    def whole(self) -> Compared:
+        """The comparison since the candidate has keys."""
+        return Compared(**{each.name: getattr(self, each.name) for each in fields(Compared)})
 
     @property
     def labels(self) -> ArmCounts:
@@ -100,6 +183,8 @@ class CandidateEvidence:
             **{
                 **told,
                 **{name: ArmCounts.from_dict(told[name]) for name in counts},
+                **{name: FailingKeys.from_dict(told.get(name, _NONE)) for name in ("failing", "control_failing")},
+                "lately": tuple(Lately.from_dict(each) for each in told.get("lately", ())),
                 "judged": ArmCounts.from_dict(told["judged"]) if told.get("judged") else None,
                 "first_answers": ArmLatencies.from_dict(told.get("first_answers", {"stages": ()})),
                 "pairs": PairCounts.from_dict(told["pairs"]),

@@ -1,29 +1,24 @@
 """Folds exposures into evidence: each request once, each key by its first bad event, each stage by itself.
 
-Stage 0 is not compared: what the control met then would use up its keys, and the candidate has none (``key_counts``).
-
 In memory and idempotent: whoever leads reads the rows of a rollout from the beginning, in any order, some of them
 twice, and comes to the same counts.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from ab_testing.evidence import CandidateEvidence, Evidence
-from ab_testing.first_said import FirstSaid
-from ab_testing.key_counts import KeyCounts
+from ab_testing.evidence import CandidateEvidence, Evidence, FailingKeys
+from ab_testing.firsts import Firsts
+from ab_testing.late_spans import LateSpans
 from ab_testing.memory_series import MemoryKeeper
-from ab_testing.sightings import ArmSightings, note_first
+from ab_testing.shadowed import ShadowedAnswers
+from ab_testing.sightings import ArmTotals, KeyFailures
+from ab_testing.span import BOTH, Span, SpanLook, Stages
 from ab_testing.stats.assignment import AssignmentCounts
-from ab_testing.stats.counts import ArmCounts
 from ab_testing.stats.histogram import LatencyHistogram, bucket_of
-from ab_testing.stats.pairs import PairCounts
-from ab_testing.told_keys import ToldKeys
-from ab_testing.twins import Twins
-from ecosight.rollouts import CHAMPION, CONTROL, Exposure, Rollout, Routing, ServerReport
+from ecosight.rollouts import CONTROL, Exposure, Rollout, Routing, ServerReport
 
 __all__ = ["EvidenceFold"]
 
@@ -39,20 +34,17 @@ class EvidenceFold:
 
     def __init__(self, rollout: Rollout) -> None:
         self.rollout = rollout
-        self._arms: dict[str, ArmSightings] = {}
+        self._stages = Stages()
+        self._whole = Span(self._stages)
+        self._late = LateSpans(rollout.started_at, self._stages)
+        self._arms: dict[str, ArmTotals] = {}
+        self._assigned: Firsts[tuple[int, str]] = Firsts()
         self._ids: set[str] = set()
-        self._weights: dict[int, dict[str, int]] = {}
-        self._twins: dict[int, Twins] = {}
         self._truths: dict[str, str] = {}
         self._awaiting: dict[str, list[Exposure]] = {}
-        self._pairs: dict[str, dict[str, str]] = {}
-        self._shadowed: dict[str, tuple[str, str, str]] = {}
-        self._answers: dict[str, list[tuple[str, int, float]]] = {}
+        self._shadowed = ShadowedAnswers()
         self._memory = MemoryKeeper()
         self._seen_at: datetime | None = None
-        self._first: dict[str, tuple[int, str]] = {}
-        self._said = FirstSaid()
-        self._told = ToldKeys()
 
     # -- taking in ----------------------------------------------------------------------------------
 
@@ -62,10 +54,8 @@ class EvidenceFold:
             if exposure.id in self._ids or exposure.rollout_id != self.rollout.id:
                 continue
             self._ids.add(exposure.id)
-            if exposure.champion_label:
-                self._add_shadow(exposure)
-            elif exposure.counted:
-                self._add_answer(exposure)
+            if exposure.champion_label or exposure.counted:
+                self._add(exposure)
 
     def add_truths(self, truths: Iterable[tuple[str, str]]) -> None:
         """(prediction id, truth); what is told again counts once, and a truth that was corrected replaces the first."""
@@ -78,24 +68,22 @@ class EvidenceFold:
 
     def set_routings(self, routings: Sequence[Routing]) -> None:
         """The routings of this rollout: what weights each stage had."""
-        for routing in routings:
-            if routing.stage not in self._weights:
-                self._weights[routing.stage] = {arm.name: arm.weight for arm in routing.arms if not arm.shadow}
-                self._twins[routing.stage] = Twins(routing)
+        self._stages.add(routings)
+
+    def knows(self, stage: int) -> bool:
+        """Whether the routing of a stage was told."""
+        return stage in self._stages.weights
 
     # -- giving out ---------------------------------------------------------------------------------
 
     def reference_histogram(self) -> LatencyHistogram:
         """The control's latencies of stage 0, before any candidate had weight."""
-        return _histogram(self._arm(CONTROL).reference)
+        return LatencyHistogram.counted(self._arm(CONTROL).reference)
 
     def snapshot(self, now: datetime, servers: Sequence[ServerReport], epoch: int) -> Evidence:
         """Everything known at this moment."""
-        self._find_slow()
         self._memory.add(now, servers)
-        arms = {name: self._arm(name) for name in (CHAMPION, CONTROL, *self.rollout.candidates)}
-        keys = KeyCounts(arms, self._weights)
-        twins = KeyCounts(arms, {stage: found.weights for stage, found in self._twins.items()})
+        look = self._whole.look(self.rollout.candidates, self.rollout.threshold_ms)
         since = self.rollout.stage_since or self.rollout.started_at
         if self._seen_at is not None:  # a clock that was set back must not hide for an hour that nobody asks any more
             self._seen_at = min(self._seen_at, now)
@@ -107,49 +95,41 @@ class EvidenceFold:
             age_s=(now - self.rollout.began_at).total_seconds(),
             threshold_ms=self.rollout.threshold_ms,
             median_ms=self.rollout.median_ms,
-            assigned=self._assigned(),
-            candidates=tuple(self._candidate(name, keys, twins, now, servers) for name in self.rollout.candidates),
+            assigned=self._assignment(),
+            candidates=tuple(self._candidate(name, look, now, servers) for name in self.rollout.candidates),
             seen_s_ago=None if self._seen_at is None else max(0.0, (now - self._seen_at).total_seconds()),
             servers=len(servers),
-            slices={"label": self._by_label()},
+            slices={"label": self._whole.by_label(next(iter(self.rollout.candidates)))},
         )
 
     # -- how ----------------------------------------------------------------------------------------
 
-    def _arm(self, name: str) -> ArmSightings:
-        return self._arms.setdefault(name, ArmSightings())
+    def _arm(self, name: str) -> ArmTotals:
+        return self._arms.setdefault(name, ArmTotals())
 
-    def _add_answer(self, exposure: Exposure) -> None:
+    def _add(self, exposure: Exposure) -> None:
         arm, key, stage = self._arm(exposure.intended), exposure.key, exposure.stage
-        arm.requests += 1
+        arm.meet(key, stage, exposure.at, fault=exposure.fault, copy=bool(exposure.champion_label))
         if self._seen_at is None or exposure.at > self._seen_at:
             self._seen_at = exposure.at
-        arm.recent.append((exposure.at, bool(exposure.fault)))
-        arm.stage_keys.setdefault(stage, set()).add(key)
-        self._first[key] = min(self._first.get(key, (stage, exposure.intended)), (stage, exposure.intended))
-        if exposure.fault:
-            arm.non_finite += exposure.fault == "non_finite"
-        else:
-            arm.last_at = max(arm.last_at or exposure.at, exposure.at)
-            bucket = bucket_of(exposure.latency_ms)
-            arm.latency[bucket] += 1
-            if stage == 0:
-                arm.reference[bucket] += 1
-        if stage:  # before it nobody is compared, so nothing that a key met then is the first event of it that counts
-            self._compare(arm, exposure)
+        if exposure.champion_label:
+            self._add_shadow(exposure)
+            return
+        place = stage, exposure.intended
+        self._assigned.note(key, place, place)
+        if not stage and not exposure.fault:
+            arm.reference[bucket_of(exposure.latency_ms)] += 1
+        self._whole.add(exposure)
+        for span in self._late.of(exposure):
+            span.add(exposure)
+        if stage:
+            self._await_truth(exposure)
 
-    def _compare(self, arm: ArmSightings, exposure: Exposure) -> None:
-        key, stage = exposure.key, exposure.stage
-        note_first(arm.met, key, stage)
+    def _add_shadow(self, exposure: Exposure) -> None:
         if exposure.fault:
-            note_first(arm.failed, key, stage)
-            arm.stage_failed.setdefault(stage, set()).add(key)
-        else:
-            self._said.note(key, stage=stage, at=exposure.at, arm=exposure.intended, label=exposure.label)
-            if stage in self._twins and self._twins[stage].compares(exposure.intended, key):
-                note_first(arm.answered, key, stage)
-                arm.answer(key, stage, exposure.at, bucket_of(exposure.latency_ms))
-                self._answers.setdefault(exposure.intended, []).append((key, stage, exposure.latency_ms))
+            return
+        self._whole.arm(exposure.intended).latency[bucket_of(exposure.latency_ms)] += 1
+        self._shadowed.add(exposure)
         self._await_truth(exposure)
 
     def _await_truth(self, exposure: Exposure) -> None:
@@ -161,97 +141,62 @@ class EvidenceFold:
 
     def _label(self, exposure: Exposure, truth: str) -> None:
         if exposure.champion_label:
-            self._shadowed[exposure.id] = (exposure.label, exposure.champion_label, truth)
+            self._shadowed.label(exposure, truth)
             return
-        arm, wrong = self._arm(exposure.intended), exposure.label != truth
-        note_first(arm.labelled, exposure.key, exposure.stage)
-        arm.judge(exposure.key, exposure.id, exposure.stage, wrong=wrong)
-        self._told.tell(
-            exposure.key,
-            stage=exposure.stage,
-            at=exposure.at,
-            answer=exposure.id,
-            arm=exposure.intended,
-            wrong=wrong,
-        )
+        self._whole.label(exposure, truth)
+        for span in self._late.of(exposure):
+            span.label(exposure, truth)
 
-    def _add_shadow(self, exposure: Exposure) -> None:
-        arm = self._arm(exposure.intended)
-        arm.requests += 1
-        arm.recent.append((exposure.at, bool(exposure.fault)))
-        if self._seen_at is None or exposure.at > self._seen_at:
-            self._seen_at = exposure.at
-        arm.stage_keys.setdefault(exposure.stage, set()).add(exposure.key)
-        if exposure.fault:
-            arm.non_finite += exposure.fault == "non_finite"
-            arm.stage_failed.setdefault(exposure.stage, set()).add(exposure.key)
-            return
-        arm.latency[bucket_of(exposure.latency_ms)] += 1
-        arm.last_at = max(arm.last_at or exposure.at, exposure.at)
-        self._pairs.setdefault(exposure.intended, {})[exposure.id] = ""
-        self._shadowed[exposure.id] = (exposure.label, exposure.champion_label, "")
-        self._await_truth(exposure)
-
-    def _find_slow(self) -> None:
-        """Answers above the threshold, once it is frozen; those of before are looked at again then."""
-        threshold_ms = self.rollout.threshold_ms
-        if threshold_ms is None:
-            return
-        for name, answers in self._answers.items():
-            arm = self._arm(name)
-            for key, stage, latency_ms in answers:
-                if latency_ms > threshold_ms:
-                    note_first(arm.slow, key, stage)
-            answers.clear()
-
-    def _assigned(self) -> AssignmentCounts | None:
+    def _assignment(self) -> AssignmentCounts | None:
         """Each key once, where it was first seen: one that a rising share moved was no chance of its own."""
-        counted = Counter(self._first.values())
-        total = AssignmentCounts()
-        for stage, weights in sorted(self._weights.items()):
+        counted, total = self._assigned.counts, AssignmentCounts()
+        for stage, weights in sorted(self._stages.weights.items()):
             live = {name: weight for name, weight in weights.items() if weight > 0}
             if len(live) < 2:
                 continue
-            counts = [counted[stage, name] for name in live]
-            total += AssignmentCounts.at(tuple(live.values()), counts)
+            total += AssignmentCounts.at(tuple(live.values()), [counted[stage, name] for name in live])
         return total if total.stages else None
 
+    def _control_failing(self) -> FailingKeys:
+        told = [self._arm(name).since.told() for name in BOTH]
+        return FailingKeys(sum(each.keys for each in told), sum(each.failed for each in told))
+
     def _candidate(
-        self, name: str, keys: KeyCounts, twins: KeyCounts, now: datetime, servers: Sequence[ServerReport]
+        self, name: str, look: SpanLook, now: datetime, servers: Sequence[ServerReport]
     ) -> CandidateEvidence:
-        arm, control = self._arm(name), self._arm(CONTROL)
+        arm, seen, stage = self._arm(name), look.arms[name], self.rollout.stage
         while arm.recent and not _is_recent(arm.recent[0][0], now):
             arm.recent.popleft()
-        both, stage = (CHAMPION, CONTROL), self.rollout.stage
         figures = [server.arms[name] for server in servers if name in server.arms]
         crashes = [datetime.fromisoformat(at) for each in figures for at in each.get("crashed_at", ())]
         memory, control_memory = self._memory.series(name, CONTROL)
-        alone = [at for at, weights in self._weights.items() if _answers_alone(name, weights)]
+        compared, here = look.compared(name), arm.stages.get(stage, KeyFailures()).told()
         return CandidateEvidence(
             arm=name,
-            errors=keys.compared(name, both, "met", "failed"),
-            slow=twins.compared(name, (CONTROL,), "answered", "slow"),
-            first_answers=twins.first_answers(name, CONTROL),
-            wrong=keys.compared(name, both, "labelled", "wrong"),
-            judged=self._judged(name, both),
-            labelled=keys.compared(name, both, "met", "labelled"),
-            pairs=self._pair_counts(name),
-            latency=_histogram(arm.latency),
-            control_latency=_histogram(control.latency),
-            met_keys=len(arm.met),
-            bad_keys=len(arm.failed.keys() | arm.wrong.keys()),
-            stage_keys=len(arm.stage_keys.get(stage, ())),
-            stage_failed_keys=len(arm.stage_failed.get(stage, ())),
+            errors=compared.errors,
+            slow=compared.slow,
+            first_answers=compared.first_answers,
+            wrong=compared.wrong,
+            lately=tuple(self._late.compared(name, self.rollout)),
+            judged=self._whole.judged(name),
+            labelled=look.keys.compared(name, BOTH, "met", "labelled"),
+            pairs=self._shadowed.counts(name),
+            latency=compared.latency,
+            control_latency=compared.control_latency,
+            met_keys=len(seen.met),
+            bad_keys=len(seen.failed.keys() | seen.wrong.keys()),
+            stage_keys=here.keys,
+            stage_failed=here.failed,
+            failing=arm.since.told(),
+            control_failing=self._control_failing(),
             stage_units={
-                "errors": keys.units_at(stage, name, both, "met"),
-                "slow": twins.units_at(stage, name, (CONTROL,), "answered"),
-                "wrong": keys.units_at(stage, name, both, "labelled"),
+                "errors": look.keys.units_at(stage, name, BOTH, "met"),
+                "slow": look.twins.units_at(stage, name, (CONTROL,), "answered"),
+                "wrong": look.keys.units_at(stage, name, BOTH, "labelled"),
             },
-            unlabelled_keys=len(arm.met.keys() - self._told.keys()),
-            alone_keys=sum(len(arm.stage_keys.get(at, ())) for at in alone),
-            alone_failed_keys=sum(len(arm.stage_failed.get(at, ())) for at in alone),
+            unlabelled_keys=len(seen.met.keys() - self._whole.told.keys()),
             requests=arm.requests,
-            control_requests=sum(self._arm(each).requests for each in both),
+            control_requests=sum(self._arm(each).requests for each in BOTH),
             recent_requests=len(arm.recent),
             recent_faults=sum(bad for _, bad in arm.recent),
             crashes_s_ago=tuple(sorted(abs((now - at).total_seconds()) for at in crashes)),
@@ -262,70 +207,7 @@ class EvidenceFold:
             answered_s_ago=None if arm.last_at is None else max(0.0, (now - arm.last_at).total_seconds()),
         )
 
-    def _by_label(self) -> dict[str, ArmCounts]:
-        """The first candidate against the control, by the first label that a key got, counted for the arm and the stage
-        that gave it; bad: that arm failed the key, or was wrong."""
-        name = next(iter(self.rollout.candidates))
-        found: dict[tuple[str, int], list[int]] = {}
-        places = {name: 0, CHAMPION: 2, CONTROL: 2}
-        for (label, stage, arm), keys in self._said.keys.items():
-            if keys and arm in places:
-                found.setdefault((label, stage), [0, 0, 0, 0])[places[arm]] += keys
-        for arm, place in places.items():
-            seen = self._arm(arm)
-            for label, stage in self._said.by(arm, seen.failed.keys() | seen.wrong.keys()):
-                found[label, stage][place + 1] += 1
-        totals: dict[str, ArmCounts] = {}
-        for (label, stage), counts in sorted(found.items()):
-            weights = self._weights.get(stage, {})
-            own, other = weights.get(name, 0), weights.get(CHAMPION, 0) + weights.get(CONTROL, 0)
-            if own and other:
-                here = ArmCounts.at(
-                    own / (own + other), candidate=(counts[0], counts[1]), control=(counts[2], counts[3])
-                )
-                totals[label] = totals.get(label, ArmCounts()) + here
-        return totals
-
-    def _judged(self, name: str, control: tuple[str, ...]) -> ArmCounts:
-        """One label a key: those of the candidate and of the control, at each stage with both."""
-        units, wrong, total = self._told.units, self._told.wrong, ArmCounts()
-        for stage, weights in sorted(self._weights.items()):
-            own, other = weights.get(name, 0), sum(weights.get(each, 0) for each in control)
-            if own and other:
-                theirs = [sum(counted[each, stage] for each in control) for counted in (units, wrong)]
-                total += ArmCounts.at(
-                    own / (own + other),
-                    candidate=(units[name, stage], wrong[name, stage]),
-                    control=(theirs[0], theirs[1]),
-                )
-        return total
-
-    def _pair_counts(self, name: str) -> PairCounts:
-        agreed = ours = theirs = neither = pending = 0
-        for exposure_id in self._pairs.get(name, ()):
-            label, champion, truth = self._shadowed[exposure_id]
-            if label == champion:
-                agreed += 1
-            elif not truth:
-                pending += 1
-            else:
-                ours += label == truth
-                theirs += champion == truth
-                neither += truth not in (label, champion)
-        return PairCounts(
-            agreed=agreed, candidate_right=ours, control_right=theirs, neither_right=neither, pending=pending
-        )
-
-
-def _answers_alone(name: str, weights: Mapping[str, int]) -> bool:
-    """Whether an arm has clients and nobody answers beside it that it could be compared with."""
-    return weights.get(name, 0) > 0 and not any(weights.get(each, 0) for each in (CHAMPION, CONTROL))
-
 
 def _is_recent(at: datetime, now: datetime) -> bool:
     """Of the last minute; what lies further ahead than that was noted before a clock was set back."""
     return abs((now - at).total_seconds()) <= RECENT_S
-
-
-def _histogram(counts: Counter[int]) -> LatencyHistogram:
-    return LatencyHistogram(tuple(sorted(counts.items())))

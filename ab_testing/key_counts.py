@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from itertools import combinations
 
+from ab_testing.firsts import KeyStages
 from ab_testing.sightings import ArmSightings
 from ab_testing.stats.arm_latencies import ArmLatencies
 from ab_testing.stats.counts import ArmCounts
@@ -73,9 +74,11 @@ class KeyCounts:
     def first_answers(self, name: str, control: str) -> ArmLatencies:
         """Latencies of the first answers to keys of a candidate and of the control, at each stage with both."""
         ours, theirs = self._arms[name], self._arms[control]
-        counted = {name: Counter(ours.first_answers), control: Counter(theirs.first_answers)}
-        for key in ours.first_answer.keys() & theirs.first_answer.keys():
-            (stage, _, bucket), arm = max((ours.first_answer[key], name), (theirs.first_answer[key], control))
+        counted = {name: Counter(ours.first_answers.counts), control: Counter(theirs.first_answers.counts)}
+        for key in ours.first_answers.keys() & theirs.first_answers.keys():
+            (stage, _, bucket), arm = max(
+                (ours.first_answers.rank(key), name), (theirs.first_answers.rank(key), control)
+            )
             counted[arm][stage, bucket] -= 1
         total = ArmLatencies()
         for at, weights in sorted(self._weights.items()):
@@ -92,8 +95,8 @@ class KeyCounts:
     def _at_risk(self, units: str, side: tuple[str, ...], bad: str) -> Counter[tuple[str, int]]:
         """Keys by arm and stage, without those that were bad elsewhere before this side met them."""
         counted = Counter(self._by_stage(units, side))
-        own: dict[str, dict[str, int]] = {arm: getattr(self._arms[arm], units) for arm in side}
-        others: list[dict[str, int]] = [getattr(self._arms[arm], bad) for arm in self._arms if arm not in side]
+        own: dict[str, KeyStages] = {arm: getattr(self._arms[arm], units) for arm in side}
+        others: list[KeyStages] = [getattr(self._arms[arm], bad) for arm in self._arms if arm not in side]
         used = {key for arm in side for other in others for key in own[arm].keys() & other.keys()}
         for key in used:
             met = min((own[arm][key], arm) for arm in side if key in own[arm])
@@ -105,10 +108,10 @@ class KeyCounts:
         """Keys by arm and stage, each where it first was in any of these arms."""
         if (what, arms) in self._counted:
             return self._counted[what, arms]
-        stages: dict[str, dict[str, int]] = {arm: getattr(self._arms[arm], what) for arm in arms}
+        stages: dict[str, KeyStages] = {arm: getattr(self._arms[arm], what) for arm in arms}
         counted: Counter[tuple[str, int]] = Counter()
         for arm in arms:
-            counted.update({(arm, stage): keys for stage, keys in Counter(stages[arm].values()).items()})
+            counted.update({(arm, stage): keys for stage, keys in stages[arm].counts.items()})
         for key in set().union(*(stages[a].keys() & stages[b].keys() for a, b in combinations(arms, 2))):
             places = sorted((stages[arm][key], arm) for arm in arms if key in stages[arm])
             counted.subtract((arm, stage) for stage, arm in places[1:])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtri
 
-from ab_testing.evidence import CandidateEvidence, Evidence
+from ab_testing.evidence import CandidateEvidence, Evidence, FailingKeys
 from ab_testing.policy import Policy
 from ab_testing.stats import ArmCounts, ArmLatencies, AssignmentCounts, LatencyHistogram
 from ab_testing.strategies import load_strategy
@@ -70,7 +70,7 @@ class RehearsedRollout:
         self._strategy = load_strategy(policy.strategy)
         self._policy, self._traffic, self._case, self._rng = policy, traffic, case, rng
         self.age_s = self.rollout_age_s = self._stage_age_s = 0.0
-        self._stage_keys = self._stage_failed = self.exposed = 0
+        self._stage_keys = self._stage_failed = self._failed = self.exposed = 0
         self._assigned = AssignmentCounts()
         self._candidate = CandidateEvidence(arm=CANDIDATE)
 
@@ -109,7 +109,7 @@ class RehearsedRollout:
         self._add(weights, {name: int(count) for name, count in counts.items()})
 
     def evidence(self) -> Evidence:
-        age = self.rollout_age_s
+        age, errors = self.rollout_age_s, self._candidate.errors
         return Evidence(
             rollout_id="rehearsal",
             epoch=self.rollout.stage + 1,
@@ -124,7 +124,9 @@ class RehearsedRollout:
                     self._candidate,
                     met_keys=self.exposed,
                     stage_keys=self._stage_keys,
-                    stage_failed_keys=self._stage_failed,
+                    stage_failed=self._stage_failed,
+                    failing=FailingKeys(self.exposed, self._failed),
+                    control_failing=FailingKeys(errors.control_units, errors.control_bad),
                     requests=self.exposed,
                     answered_s_ago=0.0,
                 ),
@@ -140,7 +142,7 @@ class RehearsedRollout:
         own, other = weights.get(CANDIDATE, 0), weights.get(CHAMPION, 0) + weights.get(CONTROL, 0)
         t, case = self._traffic, self._case
         if not own or not other:
-            self._stage_failed += self._hits(counts.get(CANDIDATE, 0), t.error_rate * case.error_ratio)
+            self._fail(self._hits(counts.get(CANDIDATE, 0), t.error_rate * case.error_ratio))
             return
         share = own / (own + other)
         ours, theirs = counts.get(CANDIDATE, 0), counts.get(CHAMPION, 0) + counts.get(CONTROL, 0)
@@ -148,7 +150,7 @@ class RehearsedRollout:
         labels = (self._hits(ours, t.label_rate), self._hits(theirs, t.label_rate))
         wrong = (self._hits(labels[0], t.wrong_rate + case.points_worse), self._hits(labels[1], t.wrong_rate))
         errors = (self._hits(ours, t.error_rate * case.error_ratio), self._hits(theirs, t.error_rate))
-        self._stage_failed += errors[0]
+        self._fail(errors[0])
         latency, control_latency = self._latencies(ours, case.latency_ratio), self._latencies(theirs)
         slow, first_answers = known.slow, known.first_answers
         twin, threshold_ms = weights.get(CONTROL, 0), self.rollout.threshold_ms
@@ -168,6 +170,10 @@ class RehearsedRollout:
             latency=known.latency + latency,
             control_latency=known.control_latency + control_latency,
         )
+
+    def _fail(self, keys: int) -> None:
+        self._stage_failed += keys
+        self._failed += keys
 
     def _usual_ms(self, q: float) -> float:
         return float(self._traffic.median_ms * np.exp(LATENCY_SIGMA * ndtri(q)))

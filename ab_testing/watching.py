@@ -40,7 +40,8 @@ class Watch:
             rows, self._cursor = self._exposures.since(self.rollout_id, self._cursor)
             if not rows:
                 break
-            self.fold.set_routings(self._routings.history(rollout.id))  # read after the rows, so it has theirs
+            if not all(self.fold.knows(row.stage) for row in rows):
+                self.fold.set_routings(self._routings.history(rollout.id))  # read after the rows, so it has theirs
             self.fold.add(rows)
             self._newest = rows[-1].id
         truths, self._truth_cursor = self._exposures.truths_since(self.rollout_id, self._truth_cursor)

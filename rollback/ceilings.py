@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from ab_testing.evidence import CandidateEvidence
 from ab_testing.policy import Policy
 from ab_testing.stats.conditional import share_interval
-from ab_testing.stats.counts import ArmCounts
 from ab_testing.stats.ratio import ratio_interval
 from rollback.findings import Finding, State, found, tripped
 
@@ -27,28 +26,25 @@ def ceiling_findings(candidate: CandidateEvidence, policy: Policy, *, alpha: flo
 
 
 def _errors(candidate: CandidateEvidence, policy: Policy, alpha: float) -> Finding:
-    arm, metric, counts = candidate.arm, "error_ceiling", candidate.errors
+    arm, metric, ours, theirs = candidate.arm, "error_ceiling", candidate.failing, candidate.control_failing
     ceiling = policy.error_rate_threshold
-    bad = counts.candidate_bad + candidate.alone_failed_keys
-    units = counts.candidate_units + candidate.alone_keys
-    if not units:
+    if not ours.keys:
         return found(arm, metric, "no_data", missing="requests to the candidate")
-    low, high = share_interval(min(bad, units), max(0, units - bad), alpha=alpha)
-    figures = {"bad": bad, "units": units, "low": low, "high": high, "ceiling": ceiling, "alpha": alpha}
-    if bad < policy.min_bad or low <= ceiling:
+    low, high = share_interval(ours.failed, ours.keys - ours.failed, alpha=alpha)
+    figures = {"bad": ours.failed, "units": ours.keys, "low": low, "high": high, "ceiling": ceiling, "alpha": alpha}
+    if ours.failed < policy.min_bad or low <= ceiling:
         state: State = "healthy" if high < ceiling else "insufficient"
         missing = "" if state == "healthy" else f"clients until the rate is surely below or above {ceiling:.0%}"
         return found(arm, metric, state, missing=missing, figures=figures)
-    if _control_alike(counts, bad / units, ceiling, policy.rate_ratio):
-        theirs = f"{counts.control_bad / counts.control_units:.1%}"
-        missing = f"{theirs} of the control's clients fail too, so the cause lies elsewhere"
+    if theirs.rate > ceiling and ours.rate < policy.rate_ratio * theirs.rate:
+        missing = f"the control fails {theirs.rate:.1%} of the time too, so the cause lies elsewhere"
         return found(arm, metric, "insufficient", missing=missing, figures=figures)
     return tripped(
         arm,
         metric,
         "soft",
-        rule=f"at most {ceiling:.0%} of the candidate's clients get an error",
-        observed=f"{bad:,} of {units:,} clients got an error ({bad / units:.1%}; surely above {low:.1%})",
+        rule=f"the candidate fails at most {ceiling:.0%} of the requests of its clients",
+        observed=f"it fails {ours.rate:.1%} of the requests of {ours.keys:,} clients (surely more than {low:.1%})",
         figures=figures,
     )
 
@@ -87,10 +83,3 @@ def _right(bad: int, units: int, alpha: float) -> tuple[float, float]:
     """The interval of the share of right answers."""
     low, high = share_interval(min(bad, units), max(0, units - bad), alpha=alpha)
     return 1 - high, 1 - low
-
-
-def _control_alike(counts: ArmCounts, rate: float, ceiling: float, ratio: float) -> bool:
-    if not counts.control_units:
-        return False
-    theirs = counts.control_bad / counts.control_units
-    return theirs > ceiling and rate < ratio * theirs

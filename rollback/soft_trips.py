@@ -1,15 +1,16 @@
 """Trips by statistics: the candidate against the control beside it, at any look, with the error rate kept.
 
 Each needs three things at once: an e-value beyond its threshold, an effect that matters, and more than a handful of
-bad units. The error rate of a rollout is divided among all the metrics that can roll it back, and its candidates.
+bad units. The error rate of a rollout is divided among all the metrics that can roll it back, and its candidates; that
+of a metric among the comparison of the whole rollout and those that begin anew (``late_spans``).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from ab_testing.evidence import CandidateEvidence, Evidence
+from ab_testing.evidence import CandidateEvidence, Compared, Evidence
 from ab_testing.policy import Policy
 from ab_testing.stats.counts import ArmCounts
 from ab_testing.stats.judge_latency import judge_latency
@@ -31,6 +32,11 @@ towards 0, so that it would find one metric's harm at the same second, and a thr
 metrics is hard to explain. Memory has no e-value: its part is a bound by simulation, for
 the usual ``memory_after_min`` of ten; who asks after one minute is told wrongly more often. See
 ``ab_testing.stats.growth``.
+"""
+LATE = 0.1
+"""What all comparisons that begin anew take of a metric's error rate: hardly anything, since it is missed in the first
+seconds. The n-th of them takes 1 / n(n+1) of it, which adds up to the whole of it however many there will be. After a
+day that asks for some four times the evidence of the first minutes, which a model that fails outright gives in seconds.
 """
 _STATES: dict[Verdict, State] = {
     Verdict.NO_DATA: "no_data",
@@ -72,16 +78,18 @@ def soft_findings(
 
 
 def _errors(candidate: CandidateEvidence, evidence: Evidence, policy: Policy, alpha: float, believed: bool) -> Finding:
-    result = judge_rates(
-        candidate.errors,
-        name="errors",
-        margin=policy.error_margin,
-        alpha=alpha,
-        min_ratio=policy.rate_ratio,
-        min_bad=policy.min_bad,
-        units_per_s=_pace(candidate, "errors", evidence),
-    )
-    return _finding(candidate.arm, "errors", result, "failed", policy.rate_ratio, believed)
+    def judge(counts: Compared, alpha: float) -> TestResult:
+        return judge_rates(
+            counts.errors,
+            name="errors",
+            margin=policy.error_margin,
+            alpha=alpha,
+            min_ratio=policy.rate_ratio,
+            min_bad=policy.min_bad,
+            units_per_s=_pace(candidate, "errors", evidence),
+        )
+
+    return _finding(candidate, "errors", judge, alpha, what="failed", least=policy.rate_ratio, believed=believed)
 
 
 def _latency(
@@ -90,19 +98,22 @@ def _latency(
     if alpha is None:
         missing = "the control's latency before the rollout, over enough requests, says what is slow"
         return found(candidate.arm, "latency", "insufficient", missing=missing)
-    result = judge_latency(
-        candidate.slow,
-        candidate.control_latency,
-        candidate.latency,
-        first_answers=candidate.first_answers,
-        usual=evidence.usual,
-        margin=policy.error_margin,
-        alpha=alpha,
-        min_ratio=policy.latency_ratio,
-        min_bad=policy.min_bad,
-        units_per_s=_pace(candidate, "slow", evidence),
-    )
-    return _finding(candidate.arm, "latency", result, "slow", policy.latency_ratio, believed)
+
+    def judge(counts: Compared, alpha: float) -> TestResult:
+        return judge_latency(
+            counts.slow,
+            counts.control_latency,
+            counts.latency,
+            first_answers=counts.first_answers,
+            usual=evidence.usual,
+            margin=policy.error_margin,
+            alpha=alpha,
+            min_ratio=policy.latency_ratio,
+            min_bad=policy.min_bad,
+            units_per_s=_pace(candidate, "slow", evidence),
+        )
+
+    return _finding(candidate, "latency", judge, alpha, what="slow", least=policy.latency_ratio, believed=believed)
 
 
 def _accuracy(
@@ -110,21 +121,36 @@ def _accuracy(
 ) -> Finding:
     if not (candidate.wrong.candidate_units and candidate.wrong.control_units):
         return found(candidate.arm, "accuracy", "no_data", missing="labels of answers of both arms")
-    result = judge_rates(
-        candidate.wrong,
-        name="accuracy",
-        margin=policy.error_margin,
-        alpha=alpha,
-        min_ratio=policy.rate_ratio,
-        min_bad=policy.min_bad,
-        worst_ratio=WORST_WRONG,
-        units_per_s=_pace(candidate, "wrong", evidence),
-    )
-    return _finding(candidate.arm, "accuracy", result, "wrong", policy.rate_ratio, believed)
+
+    def judge(counts: Compared, alpha: float) -> TestResult:
+        return judge_rates(
+            counts.wrong,
+            name="accuracy",
+            margin=policy.error_margin,
+            alpha=alpha,
+            min_ratio=policy.rate_ratio,
+            min_bad=policy.min_bad,
+            worst_ratio=WORST_WRONG,
+            units_per_s=_pace(candidate, "wrong", evidence),
+        )
+
+    return _finding(candidate, "accuracy", judge, alpha, what="wrong", least=policy.rate_ratio, believed=believed)
 
 
-def _finding(arm: str, metric: str, result: TestResult, what: str, least: float, believed: bool) -> Finding:
+def _finding(
+    candidate: CandidateEvidence,
+    metric: str,
+    judge: Callable[[Compared, float], TestResult],
+    alpha: float,
+    *,
+    what: str,
+    least: float,
+    believed: bool,
+) -> Finding:
+    result, since_s = _judged(candidate, judge, alpha)
+    arm = candidate.arm
     figures = {key: value for key, value in result.as_dict().items() if key not in ("name", "verdict", "missing")}
+    figures["since_s"] = since_s
     if result.verdict is not Verdict.BREACH:
         return found(arm, metric, _STATES[result.verdict], missing=result.missing, figures=figures)
     if not believed:
@@ -135,9 +161,26 @@ def _finding(arm: str, metric: str, result: TestResult, what: str, least: float,
     rule += f"or {effect} below {least:g} times the control's"
     endless = result.effect is None or math.isinf(result.effect)
     times = "beyond any multiple of the control's" if endless else f"{result.effect:.3g} times the control's"
-    observed = f"{result.reason.replace('units are bad', f'clients got {what} answers')}; {effect} is {times}, "
+    observed = f"counted from minute {since_s / 60:.0f} of the rollout on, " if since_s else ""
+    observed += f"{result.reason.replace('units are bad', f'clients got {what} answers')}; {effect} is {times}, "
     observed += f"and the e-value {_number(result.e_value)}"
     return tripped(arm, metric, "soft", rule=rule, observed=observed, figures=figures)
+
+
+def _judged(
+    candidate: CandidateEvidence, judge: Callable[[Compared, float], TestResult], alpha: float
+) -> tuple[TestResult, float]:
+    """What the whole rollout says, unless a comparison that began anew finds a breach and the whole does not.
+
+    Returns: the result, and since when it counts: seconds after the rollout's beginning.
+    """
+    whole = judge(candidate.whole, (1 - LATE) * alpha)
+    if whole.verdict is not Verdict.BREACH:
+        for each in candidate.lately:
+            late = judge(each.counts, LATE * alpha / (each.number * (each.number + 1)))
+            if late.verdict is Verdict.BREACH:
+                return late, each.since_s
+    return whole, 0.0
 
 
 def _pace(candidate: CandidateEvidence, metric: str, evidence: Evidence) -> float | None:

@@ -26,9 +26,11 @@ from serving.model_holder import ModelHolder
 __all__ = ["RoutingFollower", "Snapshot"]
 
 POLL_S = 0.25
-REPORT_EVERY_S = 0.5
+REPORT_EVERY_S = 1.0
+"""A report is a commit on the disk. What the controller acts upon at once is told at once, by ``_urgent``."""
 GRACE_S = 2.0
 LOOK_AT_ARMS_S = 0.05
+_URGENT = frozenset({"state", "error", "epoch", "digest", "pid", "restarts", "crashed_at", "non_finite", "tripped"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,8 @@ class RoutingFollower:
         self._started_at = clock.now()
         self._epoch, self._champion_alone = 0, True
         self._probe = ChampionProbe(holder)
+        self._told: object = None
+        self._told_at = 0.0
 
     def start(self) -> None:
         """Read the routing once, so that the first request finds it, then follow it on a thread."""
@@ -126,16 +130,18 @@ class RoutingFollower:
         )
 
     def _follow(self) -> None:
-        since_report = REPORT_EVERY_S
         while not self._stop.is_set():
-            before = self._epoch
             self._try(self._look_if_newer)
             self._try(lambda: self._probe.look(self._epoch, alone=self._champion_alone))
-            since_report += POLL_S
-            if since_report >= REPORT_EVERY_S or self._epoch != before:
-                self._try(lambda: self._servers.report(self.report()))
-                since_report = 0.0
+            self._try(self._tell)
             self._stop.wait(POLL_S)
+
+    def _tell(self) -> None:
+        report, now = self.report(), self._clock.monotonic()
+        urgent = _urgent(report)
+        if urgent != self._told or now - self._told_at >= REPORT_EVERY_S - POLL_S / 2:
+            self._servers.report(report)
+            self._told, self._told_at = urgent, now
 
     def _look_if_newer(self) -> None:
         if self._routings.epoch() != self._epoch:
@@ -177,3 +183,9 @@ class RoutingFollower:
             get_logger("serving").debug("routing_not_followed", error=error.message)
         except Exception:
             get_logger("serving").exception("routing_not_followed")
+
+
+def _urgent(report: ServerReport) -> object:
+    """All of a report but how much memory there is, what waits, and when it was."""
+    arms = {name: {key: told[key] for key in told.keys() & _URGENT} for name, told in report.arms.items()}
+    return report.epoch, dict(report.loaded), arms

@@ -69,11 +69,14 @@ def optimal_concentration(events: float, alpha: float) -> float:
     return max(1e-3, events / (twice + math.log1p(twice)) - 1)
 
 
-def share_interval(candidate: int, control: int, *, alpha: float, concentration: float = 2.0) -> tuple[float, float]:
+def share_interval(
+    candidate: float, control: float, *, alpha: float, concentration: float = 2.0
+) -> tuple[float, float]:
     """Confidence sequence for the candidate's share of events: what no look so far can reject.
 
     The test of each share θ takes a Beta(κ/2, κ/2) mixture, which does not move with θ, so the interval is where the
-    likelihood of θ is within a factor α of the mixture's. Robbins (1970) for κ = 2.
+    likelihood of θ is within a factor α of the mixture's. Robbins (1970) for κ = 2. Events need not be whole: the
+    likelihood ratio is convex, so an outcome between 0 and 1 makes it no larger than one drawn with that probability.
     Returns: (low, high) within [0, 1].
     """
     if candidate + control == 0:
@@ -94,7 +97,7 @@ def _dirichlet(weights: tuple[float, ...], concentration: float) -> tuple[Floats
     return shares, np.log(shares), prior, constant
 
 
-def _edge(candidate: int, control: int, level: float, *, upper: bool) -> float:
+def _edge(candidate: float, control: float, level: float, *, upper: bool) -> float:
     """Where k ln θ + j ln(1−θ) falls to ``level`` on one side of its peak. Bisection; ends on the outer side."""
     peak = candidate / (candidate + control)
     inner, outer = peak, 1.0 if upper else 0.0

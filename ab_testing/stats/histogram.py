@@ -76,6 +76,11 @@ class LatencyHistogram:
         return cls(tuple(zip(found.tolist(), counts.tolist(), strict=True)))
 
     @classmethod
+    def counted(cls, counts: Mapping[int, int]) -> Self:
+        """From counts by bucket."""
+        return cls(tuple(counts.items()))
+
+    @classmethod
     def from_dict(cls, told: Mapping[str, Any]) -> Self:
         """What ``as_dict`` wrote."""
         return cls(tuple((int(bucket), int(count)) for bucket, count in told["buckets"]))

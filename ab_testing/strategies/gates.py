@@ -53,14 +53,14 @@ def units_gate(policy: Policy, evidence: Evidence, candidate: CandidateEvidence)
 
 def errors_gate(policy: Policy, candidate: CandidateEvidence) -> Gate:
     """Whether it fails few enough of its keys at this share; it holds where nobody is left to compare it with, too."""
-    failed, met, most = candidate.stage_failed_keys, candidate.stage_keys, policy.error_rate_threshold
+    failed, met, most = candidate.stage_failed, candidate.stage_keys, policy.error_rate_threshold
     passed = failed <= most * met
-    said = f"{candidate.arm} may fail {most:.0%} of its keys at a step"
+    said = f"{candidate.arm} may fail {most:.0%} of its keys' requests at a step"
     return Gate(
         name="errors",
         passed=passed,
         said=said,
-        missing="" if passed else f"fewer failures: {said}, and it failed {failed} of {met}",
+        missing="" if passed else f"fewer failures: {said}, and it failed {failed / met:.1%} of those of {met}",
         figures={"failed": failed, "keys": met},
     )
 

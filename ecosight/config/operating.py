@@ -64,7 +64,7 @@ class RollbackSection(Section):
     performance_threshold: float = Field(0.95, ge=0, le=1)
     """Least performance, as a share of the baseline."""
     error_rate_threshold: float = Field(0.05, ge=0, le=1)
-    """Most errors, as a share of requests."""
+    """Most errors, as a share of requests, each key counting alike."""
     health_check_interval: float = Field(60, gt=0)
     """Seconds between health checks."""
 

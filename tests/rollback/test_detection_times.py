@@ -32,7 +32,7 @@ from ab_testing.stats.mixing import log_threshold
 from ab_testing.stats.ratio import log_e_worse, rate_ratio
 from ab_testing.stats.shift import EDGES, UsualLatency, log_e_shift, tolerated_buckets
 from ecosight.seeds import generator
-from rollback.soft_trips import PARTS, WORST_WRONG
+from rollback.soft_trips import LATE, PARTS, WORST_WRONG
 from rollback.triggers import check_health
 
 Floats = NDArray[np.float64]
@@ -94,7 +94,11 @@ class Canary:
         """Where the rule of one metric holds: evidence, ratio and number of bad clients."""
         ours, theirs = self.bad[metric]
         ratio = rate_ratio(theirs[..., None], ours[..., None], (SHARES[metric],))
-        return (self.log_e(metric) >= log_threshold(PARTS[PART[metric]] * ALPHA)) & (ours >= 5) & (ratio >= 1.25)
+        return (
+            (self.log_e(metric) >= log_threshold((1 - LATE) * PARTS[PART[metric]] * ALPHA))
+            & (ours >= 5)
+            & (ratio >= 1.25)
+        )
 
     def answers(self, run: int) -> Answers:
         rng = generator(32, self.name, run)
@@ -109,7 +113,7 @@ class Canary:
         found = np.full(self.runs, np.inf)
         for run in range(self.runs):
             answers = self.answers(run)
-            for second in 1 + np.flatnonzero(answers.log_e() >= log_threshold(PARTS["latency"] * ALPHA)):
+            for second in 1 + np.flatnonzero(answers.log_e() >= log_threshold((1 - LATE) * PARTS["latency"] * ALPHA)):
                 if "latency" in names(self.look(run, int(second), answers)):
                     found[run] = second
                     break

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sample_incident import make_rollout
 
-from ab_testing.evidence import CandidateEvidence, Evidence
+from ab_testing.evidence import CandidateEvidence, Evidence, FailingKeys
 from ab_testing.health import Check, Health
 from ab_testing.policy import Policy
 from ab_testing.stats.arm_latencies import ArmLatencies
@@ -176,20 +176,13 @@ def test_several_candidates_are_judged_each_by_itself_and_share_the_error_rate()
 
 
 def test_a_ceiling_is_not_reached_by_tiny_counts() -> None:
-    alone = ArmCounts.at(0.5, control=(0, 0), candidate=(20, 6))
-    assert look(errors=alone, recent_requests=0).trips == ()
-    enough = ArmCounts.at(0.5, control=(0, 0), candidate=(200, 40))
-    assert names(look(errors=enough)) == ["error_ceiling"]
-
-
-def test_the_ceiling_holds_where_nobody_answers_beside_the_candidate() -> None:
-    assert look(alone_keys=20, alone_failed_keys=6, recent_requests=0).trips == ()
-    assert names(look(alone_keys=200, alone_failed_keys=40)) == ["error_ceiling"]
+    assert look(failing=FailingKeys(20, 6.0), recent_requests=0).trips == ()
+    assert names(look(failing=FailingKeys(200, 40.0))) == ["error_ceiling"]
 
 
 def test_where_the_control_is_above_the_ceiling_too_the_cause_lies_elsewhere() -> None:
     outage = ArmCounts.at(0.5, control=(1000, 400), candidate=(1000, 420))
-    health = look(errors=outage)
+    health = look(errors=outage, failing=FailingKeys(1000, 420.0), control_failing=FailingKeys(1000, 400.0))
     assert health.trips == ()
     assert "the cause lies elsewhere" in check(health, "error_ceiling").missing
 
@@ -311,7 +304,8 @@ def test_a_spent_budget_asks_for_a_person_and_condemns_nobody() -> None:
 
 
 def test_the_gravest_trip_comes_first() -> None:
-    health = look(errors=ArmCounts.at(0.5, control=(1000, 5), candidate=(1000, 200)), non_finite=3)
+    errors = ArmCounts.at(0.5, control=(1000, 5), candidate=(1000, 200))
+    health = look(errors=errors, failing=FailingKeys(1000, 200.0), non_finite=3)
     assert [trip.kind for trip in health.trips] == ["hard", "soft", "soft"]
 
 

@@ -1,4 +1,4 @@
-"""Servers' reports for several machines: twice a second to Redis, and now and then to the database.
+"""Servers' reports for several machines: every second to Redis, and now and then to the database.
 
 Whoever is alive always stands in the database too, so a promotion waits for every server, whatever Redis lost, and
 although one server sees Redis and another does not.

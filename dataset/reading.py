@@ -9,9 +9,10 @@ from pathlib import Path
 
 from dataset.augmenting.manifest import is_augmented_folder
 from dataset.readers.choosing import checked_boxes, one_label, whole_pictures
+from dataset.readers.readable import check_readable, not_readable, unreadable_within
 from dataset.readers.recognising import choose
-from dataset.readers.source import Source
-from dataset.readers.values import Found, ReadOptions, Skipped, Survey
+from dataset.readers.source import NOTES, Source
+from dataset.readers.values import Found, Reader, ReadOptions, Skipped, Survey
 from ecosight.errors import InvalidInput, NotFound
 
 __all__ = ["Found", "Skipped", "Survey", "find_recordings", "survey"]
@@ -46,6 +47,7 @@ def survey(
     Raises: NotFound: there is no such source or reader. InvalidInput: it holds nothing to read, it is not clear what
         it is, or a file of it cannot be understood.
     """
+    check_readable(source)
     if not os.path.exists(source):  # also for a name that is too long; Path.exists raises an error of its own then
         raise NotFound(
             f"there is no folder or CSV file {str(source)[:200]!r}",
@@ -58,20 +60,27 @@ def survey(
             hint="Ingest the recordings that they were made of.",
         )
     place = Source(source)
-    reader = choose(place, format)
+    unread = unreadable_within(source, NOTES) if source.is_dir() else []
     options = ReadOptions(extensions=frozenset(extensions), label_column=label_column, told=bool(format))
-    given = list(reader.read(place, options))
-    if place.settle():
-        given = list(reader.read(place, options))
+    try:
+        reader = choose(place, format)
+        given = _given(reader, place, options)
+    except InvalidInput as error:
+        raise (not_readable(source, unread) if unread else error) from error
     read = [one_label(each, classes) if isinstance(each, Found) else each for each in given]
     if boxes == "whole":
         kept = whole_pictures(each for each in read if isinstance(each, Found))
         read = [*(each for each in read if isinstance(each, Skipped)), *kept]
     found = tuple(each for each in read if isinstance(each, Found))
-    skipped = tuple(each for each in read if isinstance(each, Skipped))
+    skipped = tuple(each for each in [*read, *unread] if isinstance(each, Skipped))
     if not found:
         raise _nothing(source, reader.name, skipped)
     return Survey(found=found, skipped=skipped, format=reader.name, base=place.root)
+
+
+def _given(reader: Reader, place: Source, options: ReadOptions) -> list[Found | Skipped]:
+    given = list(reader.read(place, options))
+    return list(reader.read(place, options)) if place.settle() else given
 
 
 def _nothing(source: Path, format: str, skipped: Collection[Skipped]) -> InvalidInput:

@@ -17,6 +17,7 @@ from typing import Any, Protocol, TypeVar
 from ecosight.errors import EcosightError, InputError, IntegrityError, NotFound, Unavailable
 from ecosight.logs import get_logger
 from ecosight.ports import Progress
+from ecosight.state.full_disk import told_full
 
 __all__ = ["Bytes", "CacheFile", "compute"]
 
@@ -100,6 +101,8 @@ class CacheFile:
             self.file.with_name(self.file.name + suffix).unlink(missing_ok=True)
 
     def _unusable(self, kind: type[EcosightError], error: sqlite3.Error) -> EcosightError:
+        if full := told_full(error, self.file):
+            return Unavailable(full[0], hint=full[1])
         return kind(
             f"the {self._what} {self.file} cannot be used: {error}",
             hint="It can be deleted at any time; check the space on its disk, then try again.",

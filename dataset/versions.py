@@ -83,7 +83,7 @@ class DatasetRepository:
     def head(self, branch: str = MAIN) -> DatasetVersion | None:
         """The newest version; None before the first commit."""
         digest = self.branches.get(branch)
-        return None if digest is None else self.snapshots.version(digest)
+        return None if digest is None else self._version(digest, branch)
 
     def get(self, version: int | str | None = None) -> DatasetVersion:
         """One version.
@@ -94,12 +94,13 @@ class DatasetRepository:
                 ``v3~2`` for two before it.
         Raises: NotFound: there is no such version. IntegrityError: its bytes were changed.
         """
-        return self.snapshots.version(self.resolve(version))
+        return self._version(self.resolve(version))
 
     def summary(self, version: int | str | None = None) -> VersionSummary:
         """A version without its entries; see ``get``."""
         digest = self.resolve(version)
-        return VersionSummary(**summary_of(digest, self.snapshots.manifest(digest)))
+        found = VersionSummary(**summary_of(digest, self.snapshots.manifest(digest)))
+        return replace(found, ref=self._names.called([found.ref])[digest])
 
     def resolve(self, version: int | str | None = None) -> str:
         """The digest of a version, named as for ``get``. Raises: as ``get``. Conflict: it begins several digests."""
@@ -113,6 +114,10 @@ class DatasetRepository:
         """
         return self._names.shown([each.ref for each in versions], branch)
 
+    def is_held(self, digest: str) -> bool:
+        """Whether a branch or a tag leads to a version, so that a collection keeps it."""
+        return self._names.is_held(digest)
+
     def labels(self, sample_ids: Iterable[str], branch: str = MAIN) -> dict[str, str]:
         """Sample id -> label in a branch's newest version, of those that it holds."""
         found = self.snapshots.load(self.branches.get(branch)).entries.lookup(keys_of_hex(sample_ids))
@@ -122,7 +127,9 @@ class DatasetRepository:
         """All versions that a branch grew from, without their entries, newest first."""
         digest = self.branches.get(branch)
         walk = ancestors([digest] if digest else [], self.snapshots.manifest)
-        return [VersionSummary(**summary_of(each, manifest)) for each, manifest in walk]
+        found = [VersionSummary(**summary_of(each, manifest)) for each, manifest in walk]
+        called = self._names.called([each.ref for each in found], branch)
+        return [replace(each, ref=called[each.ref.digest]) for each in found]
 
     def commit(self, samples: Iterable[Sample], *, message: str) -> DatasetVersion:
         """The version that holds the newest one's samples and these; see ``extend``."""
@@ -170,13 +177,13 @@ class DatasetRepository:
             expected = self.branches.get(branch)
             settled = self.settled(expected, changes, splitter, given)
             if expected is not None and not settled.changed:
-                return self.snapshots.version(expected), False
+                return self._version(expected, branch), False
             if len(settled.snapshot.entries) == 0:
                 raise NotEnoughData("there are no labelled samples to commit", hint="Ingest or upload some first.")
             parents = [] if expected is None else [expected]
             digest = self.store(settled, parents=parents, message=message, given=given, splitter=splitter)
             if self.branches.move(branch, expected, digest):
-                return self.snapshots.version(digest), True
+                return self._version(digest, branch), True
             # Another writer was first: what it committed is part of the next try.
 
     def settled(
@@ -225,3 +232,8 @@ class DatasetRepository:
             seed=chosen.seed,
             more=more,
         )
+
+    def _version(self, digest: str, branch: str = MAIN) -> DatasetVersion:
+        """A version that is called by a name which finds it; of several branches that hold it, by main or this one."""
+        found = self.snapshots.version(digest)
+        return replace(found, ref=self._names.called([found.ref], branch)[digest])

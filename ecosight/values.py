@@ -75,14 +75,22 @@ class Annotation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetRef:
-    """One immutable dataset version: ``name`` and ``version`` for people, ``digest`` for machines."""
+    """One immutable dataset version.
+
+    Attributes:
+        name: of the dataset. version: its number; every branch counts on from where it began, so several versions may
+            have one number. digest: what machines know it by.
+        called: what people find it by when it was read, such as ``main@v3``, ``main@night:v3`` on the branch night, or
+            ``main@`` and digits of the digest. Part of no comparison: the version stays the same by any name.
+    """
 
     name: str
     version: int
     digest: str
+    called: str = field(default="", compare=False)
 
     def __str__(self) -> str:
-        return f"{self.name}@v{self.version}"
+        return self.called or f"{self.name}@v{self.version}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

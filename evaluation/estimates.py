@@ -53,7 +53,8 @@ FEW_GROUPS = 10
 BASES = {
     "resampled groups": "",
     "few groups": "few groups: the interval is rough",
-    "exact on groups": "no resample differs: exact interval, each group one trial",
+    "exact on groups": "no resample differs, or hardly one: exact interval, each group one trial",
+    "same bytes": "",
 }
 """What an interval rests on, and what is said about it."""
 _NO_SPREAD = 1e-9

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ecosight.artifact import DESCRIPTION_FILE
 from ecosight.errors import InvalidInput, NoModel, NotFound
 
 if TYPE_CHECKING:
@@ -118,8 +119,12 @@ def _load(bench: Workbench, folder: Path) -> Servable:
 
 
 def _find_folder(bench: Workbench, model: str) -> tuple[Path, str]:
+    if not model.strip():  # a variable that is not set, and not the current folder
+        raise InvalidInput("no model is named", hint="An alias, a version number, a models:/ URI, or a folder.")
     folder = Path(model)
     if folder.is_dir():
+        if not (folder / DESCRIPTION_FILE).is_file():
+            raise NoModel(f"the folder {folder} holds no servable model", hint=f"Name one with {DESCRIPTION_FILE}.")
         return folder, str(folder)
     ref = bench.registry.named(model)
     if ref is None:
@@ -174,6 +179,7 @@ def find_data(bench: Workbench, data: str, progress: Progress) -> TestData:
 
 def _read_folder(bench: Workbench, source: Path, progress: Progress) -> tuple[list[Entry], BlobStore]:
     """Labelled files that are measured only, and never stored."""
+    from dataset.readers.readable import readable_bytes
     from dataset.reading import find_recordings
     from dataset.versions import Entry
     from ecosight.ids import content_digest
@@ -181,7 +187,7 @@ def _read_folder(bench: Workbench, source: Path, progress: Progress) -> tuple[li
     files: dict[str, Path] = {}
     entries = []
     for found in find_recordings(source, bench.modality.extensions):
-        data = found.path.read_bytes()
+        data = readable_bytes(found.path)
         digest = content_digest(data)
         if digest in files:
             continue

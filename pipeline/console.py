@@ -18,10 +18,27 @@ if TYPE_CHECKING:
     from ecosight.config import Config
     from pipeline.wiring import Workbench
 
-__all__ = ["DryRun", "JsonOutput", "Options", "fail", "options", "print_result", "print_table", "workbench"]
+__all__ = [
+    "DryRun",
+    "JsonOutput",
+    "Options",
+    "fail",
+    "named_path",
+    "options",
+    "print_result",
+    "print_table",
+    "workbench",
+]
 
 JsonOutput = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")]
+
+
+def named_path(text: str) -> Path:
+    """A shell variable that is not set gives an empty name, which would mean the current folder."""
+    if not text.strip():
+        raise typer.BadParameter("it is empty: name a folder or a file, or . for the current folder")
+    return Path(text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

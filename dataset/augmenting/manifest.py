@@ -57,7 +57,8 @@ _COLUMNS = tuple(field.name for field in fields(FileRow))
 def is_augmented_folder(folder: Path) -> bool:
     """Whether a folder, or one above it, was made by the augmenter: nothing in it is a new sample."""
     place = folder.resolve()
-    return any((each / FOLDER_NOTE).is_file() and (each / HIDDEN).is_dir() for each in (place, *place.parents))
+    # os.path: of a folder that may not be entered, Path.is_file raises an error of its own.
+    return any(os.path.isfile(each / FOLDER_NOTE) and os.path.isdir(each / HIDDEN) for each in (place, *place.parents))
 
 
 class Journal:

@@ -11,14 +11,15 @@ import csv
 import io
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataset.folders.file_names import file_names
-from dataset.folders.notes import STATE, Noted, locked, note, noted, temporary_file, write_file
+from dataset.folders.notes import STATE, locked, note, noted, temporary_file, write_file
+from dataset.folders.planning import Plan, in_the_way, plan_of
 from dataset.storing.blob_files import local_path, read_only
 from dataset.storing.manifests import DatasetVersion
 from ecosight.errors import Conflict, IntegrityError, Unavailable
@@ -45,14 +46,6 @@ class CheckoutReport:
 
     def as_dict(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__slots__}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Plan:
-    write: Sequence[str]
-    keep: Sequence[str]
-    remove: Sequence[str]
-    foreign: Sequence[str]
 
 
 def checkout(
@@ -83,9 +76,9 @@ def checkout(
         folder.mkdir(parents=True, exist_ok=True) if not dry_run else None
         with locked(folder, dry_run):
             ours = noted(folder)
-            plan = _plan(folder, wanted, ours, verify=verify, copy=copy)
+            plan = plan_of(folder, wanted, ours, verify=verify, copy=copy)
             if plan.foreign and not force:
-                raise _in_the_way(folder, plan.foreign)
+                raise in_the_way(folder, plan.foreign)
             linked = 0
             if not dry_run:
                 note(folder, "pending", wanted, ours)
@@ -115,64 +108,9 @@ def _wanted(version: DatasetVersion) -> tuple[dict[str, str], bytes]:
     return {path: digest for digest, path in names.items()} | {_INDEX: content_digest(index)}, index
 
 
-# -- comparing ---------------------------------------------------------------------------------------------
-
-
-def _plan(folder: Path, wanted: Mapping[str, str], ours: Noted, *, verify: bool, copy: bool) -> _Plan:
-    write, keep, foreign = [], [], []
-    for path, digest in wanted.items():
-        there = _digest_there(folder, path, ours, verify=verify)
-        # Who wants files to edit must not be left with other names of the store's own.
-        if there == digest and not (copy and (folder / path).lstat().st_nlink > 1):
-            keep.append(path)
-            continue
-        write.append(path)
-        if there not in (None, digest) and there not in ours.get(path, {}).get("digests", ()):
-            foreign.append(path)
-    remove = []
-    for path in ours:
-        if path not in wanted and (there := _digest_there(folder, path, ours, verify=verify)) is not None:
-            remove.append(path)
-            if there not in ours[path]["digests"]:
-                foreign.append(path)
-    return _Plan(write=write, keep=keep, remove=remove, foreign=foreign)
-
-
-def _digest_there(folder: Path, path: str, ours: Noted, *, verify: bool) -> str | None:
-    """The digest of the file that lies there; None without one; empty for what is no plain file of this folder."""
-    place = folder / path
-    for parent in list(place.relative_to(folder).parents)[:-1]:
-        # A link would lead the writing elsewhere.
-        if (folder / parent).is_symlink() or ((folder / parent).exists() and not (folder / parent).is_dir()):
-            return ""
-    try:
-        status = place.lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    if not place.is_file() or place.is_symlink():
-        return ""
-    noted = ours.get(path, {})
-    if not verify and noted.get("stat") == [status.st_size, status.st_mtime_ns]:
-        return str(noted["digests"][0])
-    return content_digest(place.read_bytes())
-
-
-def _in_the_way(folder: Path, foreign: Sequence[str]) -> Conflict:
-    more = f" and {len(foreign) - 3} more" if len(foreign) > 3 else ""
-    return Conflict(
-        f"{folder} holds files that this did not write: {', '.join(sorted(foreign)[:3])}{more}",
-        hint="Move them away, choose another folder, or give --force to replace them.",
-        files=sorted(foreign)[:100],
-        count=len(foreign),
-    )
-
-
-# -- writing -----------------------------------------------------------------------------------------------
-
-
 def _apply(
     folder: Path,
-    plan: _Plan,
+    plan: Plan,
     wanted: Mapping[str, str],
     index: bytes,
     blobs: BlobStore,
@@ -246,6 +184,10 @@ def _told(folder: Path) -> Iterator[None]:
         raise Conflict(
             f"in {folder} a folder stands where a file of the version belongs: {error.filename2 or error.filename}",
             hint="Move it away, and check out again.",
+        ) from error
+    except (FileExistsError, NotADirectoryError) as error:
+        raise Conflict(
+            f"{folder} cannot be a folder: {error.filename or folder} is a file", hint="Choose another folder."
         ) from error
     except OSError as error:
         raise Unavailable(

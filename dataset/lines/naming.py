@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator, Set
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dataset.lines.branches import MAIN, BranchBook
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["VersionNames"]
 
+_LONGEST = 256
+"""Longer than any name of a version: a dataset's, a branch's, a digest, and how many versions before it."""
+
 
 class VersionNames:
     """The names of one dataset's versions. Thread-safe."""
@@ -28,6 +33,8 @@ class VersionNames:
     def resolve(self, version: int | str | None = None) -> str:
         """The digest of a version, named as for ``get``."""
         wanted = str(version if version is not None else "head").removeprefix(f"{self.name}@")
+        if len(wanted) > _LONGEST:  # a number that no machine counts to, or steps without end
+            raise NotFound(f"the dataset {self.name!r} has no version {wanted[:40] + '…'!r}")
         if steps := re.fullmatch(r"(.+)~(\d+)", wanted):
             line = first_parents(self.resolve(steps[1]), self.snapshots.manifest)
             found = next((digest for back, (digest, _) in enumerate(line) if back == int(steps[2])), None)
@@ -62,21 +69,60 @@ class VersionNames:
         """Digest -> the name to print, which finds that version again.
 
         ``main@v3`` on main, ``night:v3`` on another branch (of several, this one first), the first digits of the digest
-        for what is on no branch's own line, such as one that was merged and deleted.
+        for what is on no branch's own line, such as one that was merged and deleted; all of them where nothing but the
+        digest leads there any more.
         """
         wanted = {ref.digest: ref.version for ref in refs}
-        found = {digest: digest[:12] for digest in wanted}
+        found: dict[str, str] = {}
         oldest = min(wanted.values(), default=0)
         seen: set[str] = set()
-        heads = self.branches.all()
-        for name in sorted(heads, key=lambda name: (name != MAIN, name != branch)):
-            for digest, manifest in first_parents(heads[name], self.snapshots.manifest):
-                if digest in seen or manifest["version"] < oldest:
+        for name, head in self._lines(branch):
+            if len(found) == len(wanted):
+                break
+            with suppress(NotFound, IntegrityError):  # a line that cannot be followed names nothing
+                for digest, manifest in first_parents(head, self.snapshots.manifest):
+                    if digest in seen or manifest["version"] < oldest:
+                        break
+                    seen.add(digest)
+                    if digest in wanted:
+                        number = wanted[digest]
+                        found[digest] = f"{self.name}@v{number}" if name == MAIN else f"{name}:v{number}"
+        return found | self._by_digits(wanted.keys() - found.keys())
+
+    def called(self, refs: Collection[DatasetRef], branch: str = MAIN) -> dict[str, DatasetRef]:
+        """Digest -> the same version with its name to print: as ``shown``, and the dataset's name before it always."""
+        shown = self.shown(refs, branch)
+        begin = f"{self.name}@"
+        return {ref.digest: replace(ref, called=begin + shown[ref.digest].removeprefix(begin)) for ref in refs}
+
+    def _lines(self, branch: str) -> Iterator[tuple[str, str]]:
+        """Branches and where they are: main, then this one, then the others, which are looked up only when needed."""
+        with suppress(IntegrityError):  # a ref that was damaged; versions are found by their digests still
+            for name in dict.fromkeys((MAIN, branch)):
+                if head := self.branches.get(name):
+                    yield name, head
+            yield from ((name, head) for name, head in self.branches.all().items() if name not in (MAIN, branch))
+
+    def _by_digits(self, digests: Set[str]) -> dict[str, str]:
+        """The first digits of digests that branches or tags hold; what nothing holds is found by all of them only."""
+        reached: set[str] = set()
+        with suppress(NotFound, IntegrityError):
+            for digest, _ in ancestors(self._ends() if digests else [], self.snapshots.manifest):
+                reached |= {digest} & digests
+                if len(reached) == len(digests):
                     break
-                seen.add(digest)
-                if digest in wanted:
-                    found[digest] = f"{self.name}@v{wanted[digest]}" if name == MAIN else f"{name}:v{wanted[digest]}"
-        return found
+        return {digest: digest[:12] if digest in reached else digest for digest in digests}
+
+    def _ends(self) -> list[str]:
+        """Where every branch and tag stands."""
+        tagged = [tag.version for tag in self.tags.all() if tag.version is not None]
+        return [*self.branches.all().values(), *tagged]
+
+    def is_held(self, digest: str) -> bool:
+        """Whether a branch or a tag leads to a version, as far as they can be followed."""
+        with suppress(NotFound, IntegrityError):
+            return any(each == digest for each, _ in ancestors(self._ends(), self.snapshots.manifest))
+        return False
 
     def _find(self, head: str | None, wanted: str, branch: str) -> str | None:
         number = re.fullmatch(r"v?(\d+)", wanted)

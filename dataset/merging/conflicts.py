@@ -13,7 +13,16 @@ from typing import Any
 from dataset.labels import check_label
 from ecosight.errors import InvalidInput, NotFound
 
-__all__ = ["REMOVED", "RULES", "LabelConflict", "decide", "deciding_rules", "read_decisions", "write_conflicts"]
+__all__ = [
+    "REMOVED",
+    "RULES",
+    "LabelConflict",
+    "check_rules",
+    "decide",
+    "deciding_rules",
+    "read_decisions",
+    "write_conflicts",
+]
 
 REMOVED = "-"
 """Stands for "the sample is not there" where a label is expected; so ``check_label`` takes it for none."""
@@ -72,11 +81,17 @@ RULES: Mapping[str, Callable[[LabelConflict], str | None]] = {
 """Rule -> ``ours``, ``theirs``, or None where it cannot say: a tie is left to the next rule, or to a person."""
 
 
-def decide(conflict: LabelConflict, rules: Sequence[str]) -> str | None:
-    """The first rule that can say decides. Raises: InvalidInput: there is no such rule."""
+def check_rules(rules: Sequence[str]) -> None:
+    """Raises: InvalidInput: there is no such rule."""
     for rule in rules:
         if rule not in RULES:
             raise InvalidInput(f"there is no rule {rule!r} for conflicts", hint=f"Rules are {', '.join(RULES)}.")
+
+
+def decide(conflict: LabelConflict, rules: Sequence[str]) -> str | None:
+    """The first rule that can say decides. Raises: InvalidInput: there is no such rule."""
+    check_rules(rules)
+    for rule in rules:
         if (side := RULES[rule](conflict)) is not None:
             return side
     return None

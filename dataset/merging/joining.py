@@ -9,7 +9,7 @@ from typing import Any
 from dataset.changes import change_schema
 from dataset.lines.branches import MAIN, BranchBook
 from dataset.lines.history import ancestors, merge_bases
-from dataset.merging.conflicts import LabelConflict
+from dataset.merging.conflicts import LabelConflict, check_rules
 from dataset.merging.diffing import compare
 from dataset.merging.planning import MergePlan, merge_snapshots
 from dataset.parting.copies import NearDuplicates, copies_among, looker
@@ -87,6 +87,7 @@ def merge(
     Raises: NotFound: no such version. Refused: something would be on two sides.
     """
     given = checked_overrides(overrides)
+    check_rules(rules)
     name, theirs = _resolve(repository, other)
     while True:
         ours = repository.branches.get(into)

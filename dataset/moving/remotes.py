@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 from dataset.storing.blob_files import FreshBlobs
-from ecosight.errors import InvalidInput
+from ecosight.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
     from ecosight.ports import BlobStore, RefStore
@@ -25,12 +25,13 @@ class Remote:
     refs: RefStore
 
 
-def open_remote(address: str) -> Remote:
+def open_remote(address: str, *, made: bool = False) -> Remote:
     """The remote behind an address.
 
     Args:
         address: a folder; or ``s3://bucket/prefix``, with ``?endpoint_url=…&region=…`` for stores beside Amazon's.
-    Raises: InvalidInput: no such address, or endpoint. Unavailable: it cannot be reached.
+        made: a folder must be there already: what is fetched from comes from somewhere.
+    Raises: InvalidInput: no such address, or endpoint. Unavailable: it cannot be reached. NotFound: no such folder.
     """
     try:
         parts = urlsplit(address)
@@ -51,6 +52,8 @@ def open_remote(address: str) -> Remote:
         from ecosight.blobs import LocalBlobs
 
         folder = Path(parts.path if parts.scheme else address)
+        if made and not folder.is_dir():
+            raise NotFound(f"there is no folder {address!r}", hint="`ecosight dataset push` makes a remote there.")
         return Remote(address=address, blobs=FreshBlobs(LocalBlobs(folder / "blobs")), refs=FileRefs(folder / "refs"))
     raise _no_remote(address)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dataset.changes import change_schema
 from dataset.parting.copies import looker
@@ -67,11 +67,7 @@ def begin_set(
     repository.branches.check_free(branch)
     source = repository.snapshots.load(digest)
     splitter = DatasetSplitter(ratios or repository.ratios, repository.splitter.seed if seed is None else seed)
-    scheme = {**checked_scheme(by, holdout), "set": branch}
-    if chosen := sorted(set(labels) or set(source.scheme.get("labels", ()))):
-        scheme["labels"] = chosen
-    if station_pattern is not None:
-        scheme["station_pattern"] = station_pattern
+    scheme = {**checked_scheme(by, holdout), "set": branch} | _lasting(source, labels, station_pattern)
     changes = _changes(source, labels)
     settled = settle(
         replace(Snapshot.empty(scheme), removed=_left_out(source, changes)),
@@ -93,6 +89,13 @@ def begin_set(
     if not repository.branches.move(branch, None, stored):
         raise Conflict(f"there is a branch {branch!r} already", hint="Somebody was quicker; choose another name.")
     return repository.summary(stored), settled
+
+
+def _lasting(source: Snapshot, labels: Collection[str], station_pattern: str | None) -> dict[str, Any]:
+    """What of the scheme also holds for all that is added to the branch by itself later."""
+    chosen = sorted(set(labels) or set(source.scheme.get("labels", ())))
+    found: dict[str, Any] = {"labels": chosen} if chosen else {}
+    return found if station_pattern is None else found | {"station_pattern": station_pattern}
 
 
 def _changes(source: Snapshot, labels: Collection[str]) -> pa.Table:

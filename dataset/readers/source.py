@@ -14,12 +14,13 @@ from pathlib import Path
 from dataset.readers.encoded import encoding_of
 from ecosight.errors import InvalidInput
 
-__all__ = ["Source", "within"]
+__all__ = ["NOTES", "Source", "within"]
 
 _DEPTH = 4
 """Levels of folders in which annotation files are looked for; the source itself is the first."""
 _HEAD_BYTES = 64 * 1024
-_NOTES = frozenset({".csv", ".json", ".txt", ".tsv", ".xml", ".yaml", ".yml"})
+NOTES = frozenset({".csv", ".json", ".txt", ".tsv", ".xml", ".yaml", ".yml"})
+"""Endings of annotation files."""
 _BESIDE = frozenset({"annotations", "labels", "meta", "metadata", "selections"})
 """Folders of annotations, whose files name what lies in the folder above."""
 _MACHINE_PATH = re.compile(r"^(?:[A-Za-z]:)?/|^[A-Za-z][A-Za-z0-9+.-]*://")
@@ -147,7 +148,7 @@ class Source:
     def _notes(self) -> list[Path]:
         if not self.path.is_dir():
             return [self.path]
-        return sorted(_files(self.path, _DEPTH, _NOTES))
+        return sorted(_files(self.path, _DEPTH, NOTES))
 
     @cached_property
     def _by_name(self) -> dict[str, list[Path]]:
@@ -184,7 +185,7 @@ def _differ(names: Collection[str]) -> bool:
 
 
 def _is_note(path: Path) -> bool:
-    return path.suffix.lower() in _NOTES
+    return path.suffix.lower() in NOTES
 
 
 def _files(root: Path, depth: int = 64, suffixes: Collection[str] = ()) -> Iterator[Path]:

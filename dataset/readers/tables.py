@@ -78,4 +78,6 @@ def table_rows(
     except UnicodeDecodeError as error:
         raise InvalidInput(f"{path.name} is not UTF-8 text", hint="Save it as UTF-8.") from error
     except OSError as error:
-        raise InvalidInput(f"{path.name} cannot be read: {error.strerror or error}") from error
+        raise InvalidInput(
+            f"{path.name} cannot be read: {error.strerror or error}", hint="Is it a file, and may you read it?"
+        ) from error

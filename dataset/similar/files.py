@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from dataset.entries import Entry
+from dataset.readers.readable import readable_bytes
 from dataset.reading import find_recordings
 from ecosight.ids import content_digest
 
@@ -19,7 +20,7 @@ class FileBytes:
         self._paths = paths
 
     def get(self, digest: str) -> bytes:
-        return self._paths[digest].read_bytes()
+        return readable_bytes(self._paths[digest])
 
 
 def read_files(
@@ -36,7 +37,7 @@ def read_files(
     paths: dict[str, Path] = {}
     rows = []
     for each in found:
-        data = each.path.read_bytes()
+        data = readable_bytes(each.path)
         digest = content_digest(data)
         paths.setdefault(digest, each.path)
         shown = str(each.path.relative_to(source)) if source in each.path.parents else each.path.name

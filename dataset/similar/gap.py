@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from dataset.splitting import DatasetSplitter
@@ -104,34 +105,56 @@ def split_gap(
             f"of {len(names)} classes fewer than two have two groups, so no group can be held out and tested",
             hint="Take in recordings of more than one event, day or site of each class.",
         )
-    honest: list[float] = []
-    random: list[float] = []
-    with progress.task("comparing splits", 2 * repeats, "split") as task:
-        for number in range(repeats):
-            assigned = DatasetSplitter(ratios, child_seed(seed, "gap", number)).assign(counts)
-            safe = np.array([assigned[group] for group in groups])
-            mixed = _shuffled(safe, classes, generator(seed, "gap", number, "random"))
-            for found, way in ((honest, safe), (random, mixed)):
-                progress.checkpoint()
-                accuracy = _accuracy(features, classes, way)
-                if accuracy is None:
-                    raise NotEnoughData(
-                        "a split by group leaves the training part with one class, or the test part empty",
-                        hint="Take in more groups of each class.",
-                    )
-                found.append(accuracy)
-                task.advance()
-    differences = np.array(random) - np.array(honest)
-    drawn = generator(seed, "gap", "bootstrap").integers(0, repeats, (_RESAMPLES, repeats))
-    low, high = np.quantile(differences[drawn].mean(axis=1), [(1 - _COVERAGE) / 2, (1 + _COVERAGE) / 2])
+
+    def both_ways(number: int) -> tuple[NDArray[np.str_], NDArray[np.str_]]:
+        assigned = DatasetSplitter(ratios, child_seed(seed, "gap", number)).assign(counts)
+        safe = np.array([assigned[group] for group in groups])
+        return safe, _shuffled(safe, classes, generator(seed, "gap", number, "random"))
+
+    accuracies = _measured(features, classes, map(both_ways, range(repeats)), repeats, progress)
+    low, high = _interval(accuracies[:, 1] - accuracies[:, 0], generator(seed, "gap", "bootstrap"))
     return SplitGap(
-        honest=tuple(honest),
-        random=tuple(random),
+        honest=tuple(accuracies[:, 0].tolist()),
+        random=tuple(accuracies[:, 1].tolist()),
         own=_accuracy(features, classes, np.asarray(parts)),
-        low=float(low),
-        high=float(high),
+        low=low,
+        high=high,
         samples=len(labels),
     )
+
+
+def _measured(
+    features: NDArray[np.float32],
+    classes: NDArray[np.intp],
+    splits: Iterable[tuple[NDArray[np.str_], NDArray[np.str_]]],
+    repeats: int,
+    progress: Progress,
+) -> NDArray[np.float64]:
+    """Test accuracies on pairs of splits, float64 (repeats, 2). Raises: NotEnoughData: one cannot be learned on."""
+    import numpy as np
+
+    found: list[float] = []
+    with progress.task("comparing splits", 2 * repeats, "split") as task:
+        for parts in chain.from_iterable(splits):
+            progress.checkpoint()
+            accuracy = _accuracy(features, classes, parts)
+            if accuracy is None:
+                raise NotEnoughData(
+                    "a split by group leaves the training part with one class, or the test part empty",
+                    hint="Take in more groups of each class.",
+                )
+            found.append(accuracy)
+            task.advance()
+    return np.array(found).reshape(repeats, 2)
+
+
+def _interval(differences: NDArray[np.float64], rng: np.random.Generator) -> tuple[float, float]:
+    """95% percentile bootstrap interval of the mean."""
+    import numpy as np
+
+    drawn = rng.integers(0, len(differences), (_RESAMPLES, len(differences)))
+    low, high = np.quantile(differences[drawn].mean(axis=1), [(1 - _COVERAGE) / 2, (1 + _COVERAGE) / 2])
+    return float(low), float(high)
 
 
 def _taken(groups: Sequence[str], rng: np.random.Generator) -> list[int]:

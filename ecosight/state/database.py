@@ -25,6 +25,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from ecosight.errors import ConfigError, IntegrityError, Unavailable
 from ecosight.state.columns import to_json
+from ecosight.state.full_disk import told_full
 from ecosight.state.migrating import migrate
 
 __all__ = [
@@ -41,6 +42,7 @@ BUSY_S = 10.0
 MOST_CONNECTIONS = 32
 READ_ONLY = "ecosight_read_only"
 _FILE = "ecosight_file"
+_OTHERS_AT_WORK = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
 
 
 class Database:
@@ -218,8 +220,8 @@ def _use_wal(connection: sqlite3.Connection) -> None:
         try:
             connection.execute("PRAGMA journal_mode=WAL")
             return
-        except sqlite3.OperationalError:
-            if time.monotonic() > deadline:
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in _OTHERS_AT_WORK or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
 
@@ -264,7 +266,10 @@ def _translated(url: str) -> Iterator[None]:
 
 
 def _unavailable(url: str, error: SQLAlchemyError) -> Unavailable:
-    reason = _first_line(getattr(error, "orig", None) or error)
+    cause = getattr(error, "orig", None)
+    if isinstance(cause, sqlite3.Error) and (full := told_full(cause, Path(str(make_url(url).database)))):
+        return Unavailable(full[0], hint=full[1])
+    reason = _first_line(cause or error)
     return Unavailable(
         f"the database {url} cannot be used: {reason}", hint="Check that it runs, and `ecosight doctor`."
     )

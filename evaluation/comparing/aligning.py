@@ -54,6 +54,10 @@ class Aligned:
                 notes.append(f"{name} does not know {', '.join(missing)}: {lost} of {len(self.truth)} samples")
         return notes
 
+    def same(self, one: int, other: int) -> bool:
+        """Whether two are the same bytes, and answered alike: a machine may compute the same model otherwise."""
+        return self._same_bytes(one, other) and bool(np.array_equal(self.tables[one], self.tables[other]))
+
     def _same_bytes(self, one: int, other: int) -> bool:
         return bool(self.digests[one]) and self.digests[one] == self.digests[other]
 

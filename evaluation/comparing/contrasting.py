@@ -11,7 +11,14 @@ import numpy as np
 from evaluation.bootstrap import Groups, group_weights
 from evaluation.comparing.aligning import Aligned
 from evaluation.comparing.comparison import HEADLINES, Contrast
-from evaluation.comparing.differences import Ahead, calibration_bias, combined_estimate, difference_estimate
+from evaluation.comparing.differences import (
+    Ahead,
+    calibration_bias,
+    combined_estimate,
+    difference_estimate,
+    equal_always,
+    of_same_bytes,
+)
 from evaluation.comparing.flipping import sign_flip, swapped
 from evaluation.counting import Answers, Cells, Totals, figures, ratio
 from evaluation.estimates import Estimate, Support, estimate
@@ -82,10 +89,11 @@ class Contrasts:
         values = [count / n if n else float("nan") for count in right]
         ahead = self.ahead(first, second, mask)
         spread = self._shares[second][:, column] - self._shares[first][:, column]
+        difference = difference_estimate(values[1] - values[0], spread, support, ahead=Ahead.of(ahead))
         return Contrast(
             first=values[0] if n else None,
             second=values[1] if n else None,
-            difference=difference_estimate(values[1] - values[0], spread, support, ahead=Ahead.of(ahead)),
+            difference=of_same_bytes(values[0]) if self._part.same(first, second) else difference,
             p=sign_flip(ahead) if support.groups > 1 else None,
             n=n,
             groups=support.groups,
@@ -115,8 +123,12 @@ class Contrasts:
         """A figure of the second less that of the first."""
         values = [float(self._value[model][name][0]) for model in (first, second)]
         spreads = [self._spread[model][name] for model in (first, second)]
+        if self._part.same(first, second):
+            return of_same_bytes(values[0])
         support = self._support(first, second, name)
         if name in _AREAS:
+            if equal_always(spreads[1] - spreads[0]):
+                return difference_estimate(values[1] - values[0], spreads[1] - spreads[0], support, unlike=0)
             return combined_estimate(
                 estimate(values[0], spreads[0], support),
                 estimate(values[1], spreads[1], support),

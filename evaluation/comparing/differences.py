@@ -4,7 +4,10 @@ The difference is nearly normal, so the interval is symmetric: Student's quantil
 over resamples. Only groups in which the two models differ tell anything about a difference of counts: they, not all
 groups, give the degrees of freedom. With at most two of them, or where no resample differs, resampling says too little;
 the interval there is that of Clopper and Pearson for the shares of groups in which either is ahead, each group one
-trial, and so wide on purpose.
+trial, and so wide on purpose. Of a figure that is no share of samples (F1, precision, means over classes) it is that of
+the share of groups in which they differ, times what such a group changed, and no narrower than Student's with one
+degree of freedom: a group of a rare class changes more than one group's share. The same bytes are equal everywhere:
+there the interval is 0.
 
 Calibration errors look larger than they are, for the better calibrated of two models by more. So each end of the
 interval of their difference allows for twice the bias of one model, as resampling shows it. For equal models it is
@@ -26,10 +29,11 @@ from evaluation.estimates import COVERAGE, FEW_GROUPS, UNDEFINED, Estimate, Supp
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Ahead", "calibration_bias", "combined_estimate", "difference_estimate"]
+__all__ = ["Ahead", "calibration_bias", "combined_estimate", "difference_estimate", "equal_always", "of_same_bytes"]
 
 _TOO_FEW = 2
 _NO_SPREAD = 1e-9
+"""Below this standard deviation, resamples do not differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,7 @@ def difference_estimate(
         value: second minus first; NaN where undefined.
         support: groups that the figure rests on.
         ahead: of a difference of shares of samples.
-        unlike: groups in which the two differ at all, of a figure that depends on answers; None means all.
+        unlike: groups in which the two differ at all, of a figure between 0 and 1 that depends on answers; None: all.
         bounded: whether it lies between -1 and 1.
         biases: of calibration errors, by how much each model's looks larger than it is.
     Input: resampled, float64 (r,), the difference in each resample.
@@ -75,6 +79,8 @@ def difference_estimate(
         unlike = ahead.first + ahead.second
         if unlike <= _TOO_FEW or defined.std() < _NO_SPREAD:
             return _exact(value, ahead, support.groups)
+    elif unlike is not None and (unlike <= _TOO_FEW or defined.std() < _NO_SPREAD):
+        return _of_few_unlike(value, defined, unlike, support)
     free = support.free if unlike is None else min(support.free, unlike - 1)
     if free < 1:
         return Estimate(value=value)
@@ -90,6 +96,17 @@ def difference_estimate(
         high=min(end, value + first + reach),
         basis=basis,
     )
+
+
+def equal_always(differences: NDArray[np.float64]) -> bool:
+    """Whether a figure of two models is the same in every resample. Input: float64 (r,), NaN where undefined."""
+    defined = differences[~np.isnan(differences)]
+    return bool(defined.size) and float(np.abs(defined).max()) < _NO_SPREAD
+
+
+def of_same_bytes(value: float) -> Estimate:
+    """The difference of a model to itself: 0, and on any other samples as well."""
+    return UNDEFINED if math.isnan(value) else Estimate(value=0.0, low=0.0, high=0.0, basis="same bytes")
 
 
 def calibration_bias(value: float, resampled: NDArray[np.float64], floor: float) -> float:
@@ -136,6 +153,27 @@ def _exact(value: float, ahead: Ahead, groups: int) -> Estimate:
     low = _least(ahead.second, groups) - _most(ahead.first, groups)
     high = _most(ahead.second, groups) - _least(ahead.first, groups)
     return Estimate(value=value, low=min(low, value), high=max(high, value), basis="exact on groups")
+
+
+def _of_few_unlike(value: float, resampled: NDArray[np.float64], unlike: int, support: Support) -> Estimate:
+    """Of a figure to which a group adds no fixed share: nobody knows for which model each of the unlike groups speaks.
+
+    If the figure differs, one of them at least is on the side that is ahead, and all others may be on the other side.
+    No end is nearer than Student's with one degree of freedom.
+    """
+    groups = support.groups
+    unlike = min(unlike, groups)
+    behind = unlike - 1 if value and unlike else unlike
+    size = max(1.0, groups * abs(value) / unlike) if unlike else 1.0
+    ahead, other = size * _most(unlike, groups), size * _most(behind, groups)
+    low, high = (-other, ahead) if value >= 0 else (-ahead, other)
+    reach = _student(1.0) * float(resampled.std()) * math.sqrt(support.widening)
+    return Estimate(
+        value=value,
+        low=max(-1.0, min(low, value - reach)),
+        high=min(1.0, max(high, value + reach)),
+        basis="exact on groups" if resampled.std() < _NO_SPREAD else "few groups",
+    )
 
 
 def _most(times: int, groups: int) -> float:

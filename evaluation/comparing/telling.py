@@ -23,7 +23,7 @@ def comparison_lines(comparison: Comparison) -> list[str]:
     )
     lines += caveat_lines(comparison.caveats)
     width = max(len(model.name) for model in comparison.models)
-    lines.append(f"  rank  {'model':{width}}  " + "".join(f"{spoken(name):25}" for name in _SHOWN))
+    lines.append(f"  rank  {'model':{width}}  " + "".join(f"{spoken(name):25}" for name in _SHOWN).rstrip())
     for model in comparison.models:
         cells = "".join(f"{model.figures[name]!s:25}" for name in _SHOWN)
         lines.append(f"  {model.rank:4}  {model.name:{width}}  {cells}".rstrip())

@@ -18,7 +18,13 @@ from evaluation.bootstrap import Groups, group_weights
 from evaluation.comparing.aligning import align
 from evaluation.comparing.comparison import HEADLINES
 from evaluation.comparing.contrasting import Contrasts
-from evaluation.comparing.differences import Ahead, calibration_bias, combined_estimate, difference_estimate
+from evaluation.comparing.differences import (
+    Ahead,
+    calibration_bias,
+    combined_estimate,
+    difference_estimate,
+    equal_always,
+)
 from evaluation.counting import Answers, Cells, figures
 from evaluation.estimates import Estimate, estimate
 from evaluation.metrics import METRICS
@@ -36,7 +42,6 @@ _WITHIN = {"accuracy": 1, "recall": 1, "top_3_accuracy": 3, "top_5_accuracy": 5}
 """Shares of samples: the truth is among so many most probable answers."""
 _COUNTED = frozenset({"precision", "f1", "weighted_precision", "weighted_f1"})
 """Figures of the answers alone that a comparison does not show: groups that are answered alike tell nothing."""
-_NO_SPREAD = 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +61,8 @@ def paired_interval(
 
     Args:
         metric: as of ``MetricCalculator`` for classifiers, or ``recall/fox`` of one class.
-    Returns: None where it is undefined for either, or there are too few groups.
+    Returns: None where it is undefined for either, there are too few groups, or a loss is the same in every resample:
+        that bytes which differ give equal losses here tells not how far they may differ elsewhere.
     """
     groups = Groups(candidate.groups, seed=seed)
     one, other = _Figure(candidate, groups, metric), _Figure(champion, groups, metric)
@@ -95,12 +101,10 @@ def _estimate(
     support = max(one.support, other.support, key=lambda each: each.groups)
     value = float(one.value()[0] - other.value()[0])
     ahead = _ahead(candidate, champion, groups, one.name, one.label)
-    if ahead is None and one.name not in LOSSES and float(np.nanstd(spread)) < _NO_SPREAD:
-        ahead = Ahead(0, 0)
     if ahead is None and not one.label and one.name in HEADLINES:
         part = align([champion, candidate])
         return Contrasts(part, {}, bootstrap_samples=resamples, seed=seed).difference(0, 1, one.name)
-    if ahead is None and one.name in _RANKED:
+    if ahead is None and one.name in _RANKED and not equal_always(spread):
         return combined_estimate(
             estimate(float(other.value()[0]), spreads[1], support),
             estimate(float(one.value()[0]), spreads[0], support),
@@ -112,7 +116,7 @@ def _estimate(
         spread,
         support,
         ahead=ahead,
-        unlike=_unlike(candidate, champion, groups, one.label) if one.name in _COUNTED else None,
+        unlike=_unlike(candidate, champion, groups, one),
         bounded=one.name not in LOSSES,
         biases=(other.bias(spreads[1]), one.bias(spreads[0])),
     )
@@ -129,8 +133,16 @@ def _ahead(candidate: Predictions, champion: Predictions, groups: Groups, name: 
     return Ahead.of(np.bincount(groups.index, weights=more, minlength=len(groups)).astype(np.int64))
 
 
-def _unlike(candidate: Predictions, champion: Predictions, groups: Groups, label: str) -> int:
-    """Groups in which the two answer otherwise; with a label, in which one says it and the other does not."""
+def _unlike(candidate: Predictions, champion: Predictions, groups: Groups, figure: _Figure) -> int | None:
+    """Groups in which the two answer otherwise; with a label, in which one says it and the other does not.
+
+    None: the figure depends on more than answers. 0 for one by ranks: it comes here where all are ranked alike.
+    """
+    if figure.name in _RANKED:
+        return 0
+    if figure.name not in _COUNTED:
+        return None
+    label = figure.label
     said = [np.array(each.labels, dtype=object)[each.predicted] for each in (candidate, champion)]
     return groups.count((said[0] == label) != (said[1] == label) if label else said[0] != said[1])
 

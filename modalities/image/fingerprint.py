@@ -1,4 +1,4 @@
-"""The fingerprint of a picture: by which its copies are found, whatever size, encoding, brightness or crop."""
+"""The fingerprint of a picture: by which its copies are found, whatever size, encoding, brightness, side or crop."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from modalities.image.reading import read_picture
 
 __all__ = ["PictureFingerprinter"]
 
-_VERSION = 1
+_VERSION = 2
 """Raise it when the same pixels may give another fingerprint although no parameter changed."""
 _WORDS, _WORD_BITS, _SEED = 96, 16, 1
 _ENOUGH = 256
@@ -29,7 +29,8 @@ class PictureFingerprinter:
     """Finds copies of a picture; two pictures of one scene are not copies. Thread-safe, deterministic.
 
     Implements ``ecosight.ports.Fingerprinter``. It looks for what an archive does to a file: another size or quality,
-    brightness, edges cut off. It does not look for pictures that were turned, mirrored or painted over.
+    brightness, edges cut off; and for what training itself does to one: mirrored, left for right. It does not look for
+    pictures that were turned, painted over, or of which more than 12% was cut off along an axis.
     """
 
     name = "picture-phash-thumbs"
@@ -52,7 +53,8 @@ class PictureFingerprinter:
         pixels = read_picture(data, self._limits).pixels
         contents = hashlib.sha256(repr(pixels.shape).encode() + np.ascontiguousarray(pixels).tobytes())
         small = _reduced(pixels)
-        words = np.unique(np.concatenate([_words(perceptual_hash(each)) for each in _frames(small)]))
+        # The whole mirrored picture is enough: a mirrored copy that was cropped has it among its own frames.
+        words = np.unique(np.concatenate([_words(perceptual_hash(each)) for each in (*_frames(small), small[:, ::-1])]))
         return Fingerprint(
             contents=contents.hexdigest(),
             words=words,
@@ -61,8 +63,15 @@ class PictureFingerprinter:
         )
 
     def compare(self, one: bytes, other: bytes, shift: int) -> float:
-        """How surely two traces come from one picture, 0 to 1; pictures have no place that could be shifted."""
-        return thumbs.agreement(one, other)
+        """How surely two traces come from one picture, 0 to 1, be one of them mirrored or not.
+
+        Pictures have no place that could be shifted.
+        """
+        upright = thumbs.agreement(one, other)
+        if upright >= self.threshold:
+            return upright
+        first, second = sorted((one, other))  # whoever is asked about whom, the same one is mirrored
+        return max(upright, thumbs.agreement(thumbs.mirrored(first), second))
 
 
 def _reduced(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["PARAMETERS", "agreement", "trace"]
+__all__ = ["PARAMETERS", "agreement", "mirrored", "trace"]
 
 _SIDE = 64
 _ROUGH, _SEEN = 24, 48
@@ -30,6 +30,11 @@ def trace(pixels: NDArray[np.uint8]) -> bytes:
     grey = pixels.astype(np.float32) @ _LUMA
     small = _drawn(0, 1, grey.shape[0], _SIDE) @ grey @ _drawn(0, 1, grey.shape[1], _SIDE).T
     return np.rint(small).astype(np.uint8).tobytes()
+
+
+def mirrored(thumb: bytes) -> bytes:
+    """The thumb of the same picture, left for right."""
+    return np.frombuffer(thumb, np.uint8).reshape(_SIDE, _SIDE)[:, ::-1].tobytes()
 
 
 def agreement(one: bytes, other: bytes) -> float:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.console import JsonOutput, print_result, workbench
+from pipeline.console import JsonOutput, named_path, print_result, workbench
 
 
 class Correction(StrEnum):
@@ -33,7 +33,10 @@ def compare(
     data: Annotated[
         str, typer.Option(help="A dataset part such as main@v3/test, or a folder or CSV of labelled files.")
     ] = "",
-    output: Annotated[Path | None, typer.Option(help="Folder for comparison.json, the page and the figures.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(parser=named_path, metavar="PATH", help="Folder for comparison.json, the page and the figures."),
+    ] = None,
     correction: Annotated[Correction, typer.Option(help="Of p-values for many tests.")] = Correction.holm,
     as_json: JsonOutput = False,
 ) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline import source_told as sources
-from pipeline.console import DryRun, JsonOutput, print_result, workbench
+from pipeline.console import DryRun, JsonOutput, named_path, print_result, workbench
 from pipeline.dataset_told import Override, read_overrides
 
 if TYPE_CHECKING:
@@ -23,18 +23,18 @@ dataset_app = typer.Typer(
 
 def mount(app: typer.Typer) -> None:
     """Add these verbs to the command."""
-    from pipeline.commands import dataset_looks, dataset_moves, datasets  # noqa: F401 - they add their verbs to the group
+    # They add their verbs to the group.
+    from pipeline.commands import (  # noqa: F401
+        dataset_keeping,
+        dataset_looks,
+        dataset_moves,
+        dataset_names,
+        datasets,
+    )
 
     app.command()(ingest)
     app.command()(label)
     app.add_typer(dataset_app, name="dataset")
-
-
-def _named_path(text: str) -> Path:
-    """A shell variable that is not set gives an empty name, which would mean the current folder."""
-    if not text.strip():
-        raise typer.BadParameter("it is empty: name a folder or a file, or . for the current folder")
-    return Path(text)
 
 
 def ingest(
@@ -42,7 +42,7 @@ def ingest(
     source: Annotated[
         Path,
         typer.Argument(
-            parser=_named_path,
+            parser=named_path,
             metavar="SOURCE",
             help="A folder per class, a CSV, ESC-50, COCO, YOLO, Raven, …: `docs/datasets.md`.",
         ),
@@ -129,10 +129,15 @@ def report_lines(report: IngestReport) -> list[str]:
     failed = [("refused", row["path"], row["error"]["message"]) for row in report.refused]
     failed += [("conflict", row["path"], row["error"]["message"]) for row in report.conflicts]
     failed += [("skipped", row["path"], row["reason"]) for row in report.skipped]
-    lines += [f"{kind} {path}: {why}" for kind, path, why in failed[:20]]
+    lines += [f"{kind} {_in_one_line(path)}: {why}" for kind, path, why in failed[:20]]
     if len(failed) > 20:
         lines.append(f"… and {len(failed) - 20} more; --json lists all")
     return lines
+
+
+def _in_one_line(path: str) -> str:
+    """A file name may hold line breaks and commands to the terminal: they are shown, and not obeyed."""
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in path)
 
 
 def _counts(counts: Mapping[str, int]) -> str:

@@ -9,14 +9,14 @@ from typing import Annotated
 import typer
 
 from pipeline.commands.data import dataset_app
-from pipeline.console import JsonOutput, print_result, print_table, workbench
+from pipeline.console import JsonOutput, named_path, print_result, print_table, workbench
 from pipeline.dataset_told import Branch, Version, names_of, version_row
 
 
 def log(
     context: typer.Context,
     branch: Branch = "main",
-    limit: Annotated[int, typer.Option("--limit", "-n", help="Only so many, newest first; 0 for all.")] = 0,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=0, help="Only so many, newest first; 0 for all.")] = 0,
     as_json: JsonOutput = False,
 ) -> None:
     """List the versions, newest first."""
@@ -68,7 +68,10 @@ def stats(
     context: typer.Context,
     version: Version = "",
     report: Annotated[
-        Path | None, typer.Option("--report", metavar="FILE.html", help="Also write a page; it measures quality.")
+        Path | None,
+        typer.Option(
+            "--report", parser=named_path, metavar="FILE.html", help="Also write a page; it measures quality."
+        ),
     ] = None,
     quality: Annotated[
         bool | None, typer.Option("--quality/--no-quality", help="Read samples and measure how good they are.")
@@ -102,7 +105,7 @@ def diff(
     context: typer.Context,
     before: Annotated[str, typer.Argument(help="The earlier version; default: the one before the newest.")] = "head~1",
     after: Version = "",
-    limit: Annotated[int, typer.Option(help="At most so many samples of a kind.")] = 20,
+    limit: Annotated[int, typer.Option(min=0, help="At most so many samples of a kind.")] = 20,
     as_json: JsonOutput = False,
 ) -> None:
     """Show which samples came and went between two versions, and whose label or part changed."""

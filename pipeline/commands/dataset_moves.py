@@ -1,20 +1,19 @@
-"""Verbs that move versions about: dataset checkout, merge, split, push, pull, gc, fsck."""
+"""Verbs that move versions about: dataset checkout, merge, split, push, pull."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pipeline.commands.data import dataset_app
-from pipeline.console import DryRun, JsonOutput, print_result, workbench
+from pipeline.console import DryRun, JsonOutput, named_path, print_result, workbench
 from pipeline.dataset_told import (
     Branch,
     Override,
     Version,
     folder_name,
-    needed_by_models,
     read_holdout,
     read_overrides,
     version_row,
@@ -22,6 +21,8 @@ from pipeline.dataset_told import (
 
 if TYPE_CHECKING:
     from dataset.moving.transfer import TransferReport
+    from dataset.storing.snapshots import Snapshot
+    from pipeline.wiring import Workbench
 
 Address = Annotated[str, typer.Argument(help="A folder, or s3://bucket/prefix?endpoint_url=…")]
 
@@ -29,7 +30,10 @@ Address = Annotated[str, typer.Argument(help="A folder, or s3://bucket/prefix?en
 def checkout(
     context: typer.Context,
     version: Version = "",
-    folder: Annotated[Path | None, typer.Argument(help="Where to; default: dataset.versions_path/NAME.")] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Argument(parser=named_path, metavar="FOLDER", help="Where to; default: dataset.versions_path/NAME."),
+    ] = None,
     copy: Annotated[bool, typer.Option("--copy", help="Write files that may be edited, where links would do.")] = False,
     verify: Annotated[bool, typer.Option(help="Compare every file with its digest.")] = True,
     force: Annotated[bool, typer.Option("--force", help="Also replace files that someone else wrote.")] = False,
@@ -63,8 +67,13 @@ def merge(
         list[str],
         typer.Option("--rule", help="Who wins a label: ours, theirs, newest, most-annotators, keep; in order."),
     ] = [],  # noqa: B006
-    conflicts: Annotated[Path | None, typer.Option(help="Write what nothing decides to this CSV.")] = None,
-    resolve: Annotated[Path | None, typer.Option(help="The same CSV with its column label filled in.")] = None,
+    conflicts: Annotated[
+        Path | None, typer.Option(parser=named_path, metavar="FILE", help="Write what nothing decides to this CSV.")
+    ] = None,
+    resolve: Annotated[
+        Path | None,
+        typer.Option(parser=named_path, metavar="FILE", help="The same CSV with its column label filled in."),
+    ] = None,
     message: Annotated[str, typer.Option("--message", "-m", help="Why.")] = "",
     override: Override = [],  # noqa: B006
     dry_run: DryRun = False,
@@ -133,7 +142,6 @@ def split(
     from dataset.entries import PARTS
     from dataset.parting.resplitting import begin_set
     from dataset.splitting import parse_ratios
-    from pipeline.dataset_statistics import times_not_told
     from pipeline.near_copies import guard_against_copies
 
     holdout = read_holdout(hold_out)
@@ -157,23 +165,34 @@ def split(
     counts = {part: sum(parts.get(part, 0) for parts in standing.values()) for part in PARTS}
     result = {"dry_run": dry_run, "branch": into, "part_counts": counts, "scheme": dict(settled.snapshot.scheme)}
     text = [f"{'would make' if dry_run else 'made'} {into}: " + ", ".join(f"{part} {n}" for part, n in counts.items())]
-    if holdout:
-        there = set(settled.snapshot.entries.table().column("station").unique().to_pylist())
-        absent = sorted(
-            {station for stations in settled.snapshot.scheme["holdout"].values() for station in stations} - there
-        )
-        result |= {"stations_without_samples": absent}
-        text += [f"no sample is from {station!r} yet: is that the name of the station?" for station in absent]
-    if by == "time" and (untold := times_not_told(bench, settled.snapshot.entries.table())):
-        result |= {"times_not_told": untold}
-        text.append(
-            f"of {untold} of {sum(counts.values())} samples nothing tells when they were captured: the moment at which "
-            "they came in was taken; a CSV with a column captured_at can tell it when they are taken in"
-        )
+    doubts, sentences = _doubts(bench, settled.snapshot, sum(counts.values()), by_time=by == "time")
+    result |= doubts
+    text += sentences
     if made is not None:
         result |= {"version": version_row(made, bench.datasets.shown(made, branch=into)[made.ref.digest])}
         text += made.caveats
     print_result(result, as_json=as_json, text=text)
+
+
+def _doubts(bench: Workbench, made: Snapshot, samples: int, *, by_time: bool) -> tuple[dict[str, Any], list[str]]:
+    """What its user should look at: a name of a station that is none, samples whose time nobody told."""
+    from pipeline.dataset_statistics import times_not_told
+
+    told: dict[str, Any] = {}
+    sentences: list[str] = []
+    table = made.entries.table()
+    if holdout := made.scheme.get("holdout"):
+        there = set(table.column("station").unique().to_pylist())
+        absent = sorted({station for stations in holdout.values() for station in stations} - there)
+        told["stations_without_samples"] = absent
+        sentences += [f"no sample is from {station!r} yet: is that the name of the station?" for station in absent]
+    if by_time and (untold := times_not_told(bench, table)):
+        told["times_not_told"] = untold
+        sentences.append(
+            f"of {untold} of {samples} samples nothing tells when they were captured: the moment at which "
+            "they came in was taken; a CSV with a column captured_at can tell it when they are taken in"
+        )
+    return told, sentences
 
 
 def push(
@@ -207,7 +226,7 @@ def pull(
     from ecosight.progress import terminal_progress
 
     bench = workbench(context)
-    report = fetch(bench.datasets, open_remote(remote), terminal_progress(), branch=branch, dry_run=dry_run)
+    report = fetch(bench.datasets, open_remote(remote, made=True), terminal_progress(), branch=branch, dry_run=dry_run)
     text = [_moved("would pull" if dry_run else "pulled", report)]
     if report.diverged:
         text.append(
@@ -221,49 +240,5 @@ def _moved(done: str, report: TransferReport) -> str:
     return f"{done} {report.branch}: {report.versions} versions, {report.blobs} blobs{size}"
 
 
-def gc(
-    context: typer.Context,
-    grace: Annotated[float, typer.Option(help="Hours that a blob stays whatever it is.")] = 24.0,
-    dry_run: DryRun = False,
-    as_json: JsonOutput = False,
-) -> None:
-    """Delete stored bytes that no branch, tag, model, staged change or accepted sample needs."""
-    from dataset.keeping.collecting import collect
-    from ecosight.progress import terminal_progress
-
-    bench = workbench(context)
-    report = collect(
-        bench.blobs,
-        bench.refs,
-        needed=[lambda: needed_by_models(bench), lambda: [sample.id for sample in bench.samples.all()]],
-        clock=bench.clock,
-        progress=terminal_progress(),
-        grace_s=grace * 3600,
-        dry_run=dry_run,
-    )
-    done = "would delete" if dry_run else "deleted"
-    text = f"{done} {report.deleted} blobs, kept {report.kept} that are needed and {report.young} that are young"
-    print_result(report.as_dict(), as_json=as_json, text=text)
-
-
-def fsck(
-    context: typer.Context,
-    read_samples: Annotated[bool, typer.Option("--read-samples", help="Also read every sample's bytes.")] = False,
-    as_json: JsonOutput = False,
-) -> int:
-    """Examine the store: whole versions, no missing bytes, no group on two sides. Exit code 7 on a fault."""
-    from dataset.keeping.checking import check
-    from ecosight.errors import IntegrityError, exit_code
-    from ecosight.progress import terminal_progress
-
-    bench = workbench(context)
-    report = check(bench.blobs, bench.refs, terminal_progress(), read_samples=read_samples)
-    text = [f"{report.refs} refs, {report.versions} versions, {report.samples} samples: "]
-    text[0] += "all is well" if report.ok else f"{len(report.faults)} faults"
-    text += [f"{fault.where}: {fault.what}" for fault in report.faults]
-    print_result(report.as_dict(), as_json=as_json, text=text)
-    return 0 if report.ok else exit_code(IntegrityError(""))
-
-
-for verb in (checkout, merge, split, push, pull, gc, fsck):
+for verb in (checkout, merge, split, push, pull):
     dataset_app.command(verb.__name__)(verb)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipeline.commands.data import dataset_app
-from pipeline.console import JsonOutput, print_result, workbench
+from pipeline.console import JsonOutput, named_path, print_result, workbench
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,7 +34,12 @@ def duplicates(
     context: typer.Context,
     version: Version = "",
     files: Annotated[
-        Path | None, typer.Option(help="Search these files instead: a folder with a folder per class, or a CSV.")
+        Path | None,
+        typer.Option(
+            parser=named_path,
+            metavar="PATH",
+            help="Search these files instead: a folder with a folder per class, or a CSV.",
+        ),
     ] = None,
     as_json: JsonOutput = False,
 ) -> None:

@@ -9,7 +9,7 @@ import typer
 
 from ecosight.errors import Refused, exit_code
 from pipeline.commands.jobs import follow_training
-from pipeline.console import DryRun, JsonOutput, options, print_result, workbench
+from pipeline.console import DryRun, JsonOutput, named_path, options, print_result, workbench
 
 
 def mount(app: typer.Typer) -> None:
@@ -46,7 +46,9 @@ def evaluate(
     data: Annotated[
         str, typer.Option(help="A dataset part such as main@v3/test, or a folder or CSV of labelled files.")
     ] = "",
-    output: Annotated[Path | None, typer.Option(help="Folder for report.json and the figures.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(parser=named_path, metavar="PATH", help="Folder for report.json and the figures.")
+    ] = None,
     speed: Annotated[
         bool | None, typer.Option("--speed/--no-speed", help="Measure latency, throughput and memory too [configured].")
     ] = None,

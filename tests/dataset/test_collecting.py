@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dataset_kit import id_of, on_disk, sample
+from dataset_kit import id_of, labels_of, on_disk, sample
 
 from dataset.changes import changes_from_samples
 from dataset.keeping.checking import check
 from dataset.keeping.collecting import CollectReport, collect
+from dataset.keeping.reviving import revive
 from dataset.lines.staging import Stage
 from dataset.versions import DatasetRepository
 from ecosight.clock import SystemClock
-from ecosight.errors import InvalidInput, Refused
+from ecosight.errors import InvalidInput, NotFound, Refused
 from ecosight.progress import NullProgress
 
 DAY_S = 86_400.0
@@ -240,3 +241,68 @@ def test_kill_9_during_commits_and_collections_leaves_every_ref_whole(tmp_path: 
     sweep(repository)
     assert_whole(repository)
     assert sweep(repository).deleted == 0
+
+
+class StopsAfter(NullProgress):
+    """Progress of a collection that says how far it is, and goes no further after so many deletions."""
+
+    def __init__(self, deletions: int) -> None:
+        self._left = deletions
+
+    def checkpoint(self) -> None:  # between two deletions
+        self._left -= 1
+        if not self._left:
+            print("in the middle", flush=True)
+            time.sleep(600)
+
+
+def collect_some_alone(folder: str, deletions: str) -> None:
+    repository = on_disk(Path(folder))
+    print("ready", flush=True)
+    sweep(repository, progress=StopsAfter(int(deletions)))
+
+
+@pytest.mark.parametrize("deletions", [1, 2, 5, 11])
+def test_kill_9_in_the_middle_of_deleting_loses_nothing_and_the_next_collection_ends_it(
+    tmp_path: Path, deletions: int
+) -> None:
+    folder = tmp_path / "project"
+    repository = on_disk(folder)
+    fill(repository, "a", "b")
+    repository.branches.create("kept", repository.resolve())
+    fill(repository, "k", branch="kept")
+    repository.tags.pin("spring", description="", splits=repository.ratios, version=repository.resolve("kept"))
+    repository.branches.create("night", repository.resolve())
+    for name in ("n", "o", "p"):
+        fill(repository, name, branch="night")
+    gone = repository.branches.delete("night")
+    age(folder)
+    garbage = sweep(repository, dry_run=True).deleted
+    assert garbage > deletions
+    before = {name: repository.refs.get(name) for name in repository.refs.names()}
+    process = child("collect_some_alone", str(folder), str(deletions))
+    assert process.stdout is not None
+    assert process.stdout.readline() == "in the middle\n"
+    stop(process)
+    assert_whole(repository)
+    assert {name: repository.refs.get(name) for name in repository.refs.names()} == before
+    assert labels_of(repository).keys() == {"a", "b"}
+    assert {entry.sample_id for entry in repository.get("spring").entries} == {id_of(name) for name in "abk"}
+    with pytest.raises(NotFound):  # half a version is not brought back
+        revive(repository, gone)
+    assert sweep(repository).deleted == garbage - deletions
+    assert_whole(repository)
+    assert sweep(repository).deleted == 0
+
+
+def test_a_version_that_nothing_holds_is_made_young_before_a_name_may_lead_to_it(
+    repository: DatasetRepository, tmp_path: Path
+) -> None:
+    gone = repository.branches.delete("night")
+    age(tmp_path / "project")
+    assert not repository.is_held(gone)
+    revive(repository, gone)
+    assert sweep(repository).deleted == 0  # although no name leads there yet
+    repository.branches.create("night", gone)
+    assert repository.is_held(gone)
+    assert_whole(repository)

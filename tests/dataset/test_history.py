@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import pytest
 from dataset_kit import id_of, in_memory, labels_of, parts_of, sample
 
 from dataset.adding import check_known, read_corrections, read_removals, stage_found
+from dataset.augmenting.guard import check_backgrounds, train_entries
 from dataset.changes import changes_from_samples, relabelled, removed
+from dataset.contents import Dataset
 from dataset.entries import Entry, encode_entries, encode_groups
 from dataset.lines.staging import Stage
 from dataset.lines.unversioned import unversioned
@@ -20,8 +23,10 @@ from dataset.merging.joining import merge
 from dataset.parting.resplitting import begin_set
 from dataset.reading import survey
 from dataset.versions import DatasetRepository
-from ecosight.errors import Conflict, InvalidInput, NotEnoughData, NotFound
+from ecosight.errors import Conflict, InvalidInput, NotEnoughData, NotFound, Refused
+from ecosight.ids import content_digest
 from ecosight.progress import NullProgress
+from ecosight.values import DatasetRef
 
 Write = Callable[..., Path]
 
@@ -99,7 +104,7 @@ def test_a_version_is_found_by_every_name(repository: DatasetRepository) -> None
     names[night] = ["night:v2", "night:head", night[:12], "main@night"]
     for digest, known in names.items():
         assert [repository.resolve(name) for name in known] == [digest] * len(known)
-    for unknown in ("night:v3", "v3~5", "v1~1", "dusk", "dusk:v1", "f" * 12):
+    for unknown in ("v" + "9" * 5000, "v1" + "~1" * 3000, "night:v3", "v3~5", "v1~1", "dusk", "dusk:v1", "f" * 12):
         with pytest.raises(NotFound):
             repository.resolve(unknown)
 
@@ -117,6 +122,51 @@ def test_every_version_is_shown_by_a_name_that_finds_it(repository: DatasetRepos
         repository.branches.delete(branch)
     (name,) = repository.shown(night).values()
     assert repository.resolve(name) == night.ref.digest
+
+
+def test_every_version_that_is_read_is_called_by_a_name_that_finds_it(repository: DatasetRepository) -> None:
+    repository.branches.create("dusk", repository.resolve("night"))
+    made, _ = repository.extend([sample("d")], message="d", branch="dusk")
+    begun, _ = begin_set(repository, "places", version="night")
+    assert begun is not None
+    head = repository.head("dusk")
+    assert head is not None
+    read = [
+        made,
+        head,
+        begun,
+        *repository.log(),
+        *repository.log("dusk"),
+        *map(repository.get, ("v1", "night", "dusk")),
+    ]
+    read += [repository.summary(name) for name in ("night", made.ref.digest)]
+    for each in read:
+        assert repository.resolve(str(each.ref)) == each.ref.digest
+    assert [str(each.ref) for each in (made, begun)] == ["main@dusk:v3", "main@places:v3"]
+    assert [str(each.ref) for each in repository.log("dusk")] == ["main@dusk:v3", "main@dusk:v2", "main@v1"]
+    assert Dataset("dusk", head, repository.blobs).statistics()["version"] == "main@dusk:v3"
+    assert made.ref == DatasetRef(name="main", version=3, digest=made.ref.digest)
+    with pytest.raises(Refused, match=f"the sample {'0' * 12} is not in main@dusk:v3: "):
+        train_entries(made, ["0" * 64])
+    held = replace(made, entries=[replace(made.entries[0], sample_id=content_digest(b"x"), part="test")])
+    with pytest.raises(Refused, match="is a held-out sample of main@dusk:v3"):
+        check_backgrounds(held, [b"x"], None)  # type: ignore[arg-type]
+    repository.branches.delete("dusk")
+    gone = repository.get(made.ref.digest)  # nothing but the whole digest leads there now
+    assert str(gone.ref) == f"main@{made.ref.digest}"
+    assert repository.resolve(str(gone.ref)) == made.ref.digest
+    repository.tags.pin("kept", description="", splits=made.ratios, version=made.ref.digest)
+    assert str(repository.get("kept").ref) == f"main@{made.ref.digest[:12]}"
+
+
+def test_a_damaged_branch_takes_no_other_version_its_name(repository: DatasetRepository) -> None:
+    assert repository.refs.compare_and_set("dataset/main/branch/aaa", None, "f" * 64)  # a history that is not there
+    assert [str(repository.get(name).ref) for name in ("v2", "night")] == ["main@v2", "main@night:v2"]
+    assert repository.refs.compare_and_set("dataset/main/branch/aaa", "f" * 64, "no digest")
+    assert not repository.is_held(repository.resolve("night:v2"))  # nobody knows; then it is looked at whole
+    night = repository.get("night:v2").ref
+    assert str(night) == f"main@{night.digest}"
+    assert repository.resolve(str(night)) == night.digest
 
 
 def test_nothing_is_added_to_a_branch_that_nobody_made(repository: DatasetRepository) -> None:

@@ -10,15 +10,18 @@ import numpy as np
 import pytest
 
 from ecosight.config import EvaluationSection
+from ecosight.config.gates import LOSSES
 from ecosight.errors import InvalidInput
 from evaluation.comparing import compare
 from evaluation.detection import FoundBoxes, TrueBoxes, evaluate_detection
 from evaluation.gates import GateDecision, Measured, Verdict, gate_lines, judge_candidate, replay_gate
 from evaluation.gates.paired import paired_interval
+from evaluation.metrics import METRICS
 from evaluation.page import report_page
 from evaluation.predictions import Predictions
 
 LABELS = ("fox", "owl")
+RANKED = ("macro_auc", "weighted_auc", "map", "map50", "weighted_average_precision")
 
 
 def predictions(right: Sequence[bool], *, digest: str = "m", station: Sequence[str] | None = None) -> Predictions:
@@ -178,6 +181,54 @@ def test_a_confident_margin_is_not_passed_because_the_models_differ_in_one_or_tw
         found = paired_interval(predictions(list(~fails)), champion, metric, resamples=100, seed=7)
         passed += found is not None and found.low > -0.08
     assert passed <= 2
+
+
+@pytest.mark.parametrize(
+    "metric",
+    # With two classes there are no three most probable answers; of losses that are the same nothing can be told.
+    [
+        *sorted(METRICS["classification"].keys() - LOSSES - {"top_3_accuracy", "top_5_accuracy"}),
+        "f1/owl",
+        "precision/owl",
+    ],
+)
+@pytest.mark.parametrize("worse", [0, 1, 2])
+def test_a_confident_margin_has_an_interval_however_few_answers_differ(metric: str, worse: int) -> None:
+    """The candidate fails in none, one or two more of 40 groups: that 3% of others differ is not ruled out."""
+    candidate = [k not in (8, 42)[:worse] for k in range(160)]
+    candidate[100] = False
+    champion = [k != 100 for k in range(160)]
+    found = paired_interval(predictions(candidate), predictions(champion, digest="c"), metric, resamples=200, seed=7)
+    assert found is not None
+    assert found.low <= found.difference <= found.high
+    assert found.low < (-0.03 if metric not in RANKED else -0.001)
+
+
+def test_one_answer_that_differs_in_a_rare_class_is_no_proof_that_means_over_classes_agree() -> None:
+    """One of two groups of a rare class is lost: the interval reaches to where both are."""
+
+    def answered(right: bool, digest: str) -> Predictions:
+        truth = ["fox"] * 49 + ["owl"] * 49 + ["elk"] * 2
+        said = [(each, 0.8) for each in truth]
+        said[98] = ("elk" if right else "owl", 0.8)
+        known = ("elk", "fox", "owl")
+        table = [[likely if each == name else (1 - likely) / 2 for name in known] for each, likely in said]
+        ids = [f"s{k:03}" for k in range(100)]
+        return Predictions.of(
+            sample_ids=ids,
+            labels=truth,
+            groups=ids,
+            sources=ids,
+            answers=np.asarray(table),
+            known_labels=known,
+            model_digest=digest,
+            facts={},
+        )
+
+    for metric in ("macro_f1", "balanced_accuracy"):
+        found = paired_interval(answered(False, "a"), answered(True, "b"), metric, resamples=200, seed=7)
+        assert found is not None
+        assert found.low < 2 * found.difference < 0 < found.high
 
 
 def test_the_interval_of_the_classes_calibration_holds_the_truth() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageEnhance
+from PIL import Image, ImageEnhance, ImageOps
 
 from dataset.entries import Entry
 from dataset.similar import FingerprintStore, find_duplicates
@@ -57,6 +57,11 @@ COPIES: dict[str, Callable[[Picture], bytes]] = {
     "a fifth brighter": lambda picture: stored(ImageEnhance.Brightness(picture).enhance(1.2)),
     "a fifth darker": lambda picture: stored(ImageEnhance.Brightness(picture).enhance(0.8)),
     "without colour": lambda picture: stored(picture.convert("L")),
+    "mirrored": lambda picture: stored(ImageOps.mirror(picture)),
+    "mirrored, half as large and darker": lambda picture: stored(
+        ImageEnhance.Brightness(ImageOps.mirror(picture).resize((picture.width // 2, picture.height // 2))).enhance(0.8)
+    ),
+    "mirrored, and 5% cut off above": lambda picture: stored(cut(ImageOps.mirror(picture), 0, 0.05, 0, 0)),
 }
 
 

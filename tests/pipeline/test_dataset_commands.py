@@ -11,8 +11,14 @@ from typing import Any
 import pytest
 import structlog
 from project_kit import Project, write_clips
+from typer import BadParameter
 
-from ecosight.errors import NotFound
+from dataset.ingest import IngestReport
+from ecosight.errors import Conflict, InvalidInput, NotFound
+from ecosight.progress import NullProgress
+from pipeline.assess import find_data
+from pipeline.commands.data import report_lines
+from pipeline.wiring import open_workbench
 
 CHANGING = ("create", "add", "commit", "branch", "tag", "checkout", "merge", "split", "push", "pull", "gc")
 LOOKING = ("status", "log", "show", "stats", "diff", "fsck")
@@ -194,6 +200,9 @@ def test_every_verb_names_a_version_of_a_branch_as_show_finds_it(here: Here) -> 
     laid = [here("checkout", name) for name in ("night", "main")]
     assert [each["version"] for each in laid] == ["night:v2", "main@v2"]
     assert [Path(each["folder"]).name for each in laid] == ["main@night@v2", "main@v2"]
+    with open_workbench() as bench:
+        assert find_data(bench, "night/test", NullProgress()).name == "main@night:v2/test"
+    assert here("leak-check", "night", "--no-gap")["dataset"] == "main@night:v2"
     assert here("merge", "main", "--into", "night", "--rule", "theirs", *UNSEARCHED)["version"] == "night:v3"
 
 
@@ -207,3 +216,63 @@ def test_every_verb_explains_itself(verb: str, tmp_path: Path) -> None:
     assert told.exit_code == 0
     assert "--json" in told.output
     assert ("--dry-run" in told.output) == (verb in CHANGING)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["add", ""],
+        ["add", "clips", "--labels", ""],
+        ["add", "--remove", ""],
+        ["checkout", "v1", ""],
+        ["merge", "night", "--conflicts", " "],
+        ["stats", "--report", ""],
+        ["duplicates", "--files", ""],
+    ],
+)
+def test_an_empty_name_is_a_variable_that_is_not_set_and_never_the_current_folder(
+    arguments: list[str], here: Here
+) -> None:
+    with pytest.raises(BadParameter, match="it is empty: name a folder or a file"):
+        here(*arguments)
+    assert sorted(path.name for path in here.folder.iterdir()) == ["clips", "config.yaml"]
+
+
+def test_a_slip_is_told_and_leaves_nothing_behind(here: Here) -> None:
+    here("add", "clips")
+    here("commit", *UNSEARCHED)
+    here("branch", "night")
+    with pytest.raises(NotFound, match="there is no folder 'nowhere'"):
+        here("pull", "nowhere")
+    assert not (here.folder / "nowhere").exists()
+    with pytest.raises(Conflict, match=r"config\.yaml cannot be a folder: config\.yaml is a file"):
+        here("checkout", "v1", "config.yaml")
+    with pytest.raises(InvalidInput, match="there is no rule 'thiers' for conflicts"):
+        here("merge", "night", "--rule", "thiers")
+    with pytest.raises(BadParameter):
+        here("log", "-n", "-3")
+
+
+def test_a_deleted_branch_comes_back_whole_or_not_at_all(here: Here) -> None:
+    here("add", "clips")
+    here("commit", *UNSEARCHED)
+    here("branch", "night")
+    (here.folder / "low.csv").write_text("path,label\nclips/low/000.wav,hum\n")
+    here("add", "low.csv", "--relabel", "-b", "night")
+    here("commit", *UNSEARCHED, "-b", "night")
+    digest = here("branch", "night", "--delete")["digest"]
+    assert here("branch", "night", "--at", digest)["digest"] == digest
+    here("branch", "night", "--delete")
+    with open_workbench() as bench:
+        gone = bench.datasets.snapshots.manifest(digest)["entries"]
+        bench.blobs.delete(gone)  # as a collection that was stopped leaves it
+    for verb in ("branch", "tag"):
+        with pytest.raises(NotFound, match="is not whole any more"):
+            here(verb, "back", *(["--at"] if verb == "branch" else []), digest)
+    assert here("fsck")["ok"] is True
+
+
+def test_a_file_name_cannot_write_a_line_of_its_own() -> None:
+    refused = [{"path": "fox/a\nmade main@v9\x1b[2J é.wav", "error": {"message": "it is empty"}}]
+    report = IngestReport(version=None, created=False, accepted=0, duplicates=0, refused=refused)
+    assert report_lines(report)[-1] == r"refused fox/a\nmade main@v9\x1b[2J é.wav: it is empty"

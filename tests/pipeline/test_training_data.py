@@ -101,3 +101,12 @@ def test_what_is_not_known_says_why(datasets: DatasetRepository, before: str, af
 def test_a_version_that_is_gone_is_an_error_that_the_report_tells(datasets: DatasetRepository) -> None:
     with pytest.raises(NotFound, match="no version"):
         diff(datasets, "main@v1", "main@v9")
+
+
+def test_a_model_that_learned_on_a_branch_is_told_of_that_branch(datasets: DatasetRepository) -> None:
+    datasets.branches.create("night", datasets.resolve("v1"))
+    made, _ = datasets.extend([a_sample(99, "owl")], message="night", branch="night")
+    name = str(made.ref)
+    assert name == "main@night:v2"
+    found = diff(datasets, "main@v1", name)
+    assert (found["after"], found["added"], found["classes"]["owl"]) == (name, 1, {"before": 6, "after": 7})

@@ -28,7 +28,9 @@ def _find(rule: Rule, candidate: Measured, champion: Measured | None, options: O
         candidate.predictions, champion.predictions, metric, resamples=options.resamples, seed=options.seed
     )
     if paired is None:
-        return missing(f"the difference in {metric} has no interval: too few groups, or undefined in them")
+        return missing(
+            f"the difference in {metric} has no interval: too few groups, undefined, or a loss that is the same"
+        )
     return found | {"low": paired.low, "high": paired.high, "groups": paired.groups}
 
 

@@ -121,6 +121,15 @@ def test_a_model_against_itself_and_a_single_group_claim_nothing(told: Make) -> 
     assert same.notes == ("A and A (2) are the same bytes",)
     assert same.pairs[0].verdict == "cannot tell A and A (2) apart: they are right on the same 3 samples"
     assert {each.p for each in same.pairs[0].metrics.values()} <= {1.0, None}
+    known = [each.difference for each in same.pairs[0].metrics.values() if each.difference.value is not None]
+    assert len(known) > 5
+    assert {(each.value, each.low, each.high, each.basis) for each in known} == {(0.0, 0.0, 0.0, "same bytes")}
+    assert "macro F1           +0.000 [+0.000, +0.000]" in "\n".join(comparison_lines(same))
+    alike = compare([told("A", [1, 0, 1, 1], groups), told("B", [1, 0, 1, 1], groups)]).pairs[0].metrics
+    for name in ("accuracy", "macro_f1", "balanced_accuracy"):  # other bytes may answer other samples otherwise
+        found = alike[name].difference
+        assert (found.value, found.low, found.basis) == (0.0, -(found.high or 0.0), "exact on groups")
+        assert found.high == pytest.approx(1 - 0.025 ** (1 / 4))
     single = compare([told("A", [0] * 20, ["g"] * 20), told("B", [1] * 20, ["g"] * 20)]).pairs[0]
     assert (single.better, single.group_p) == (None, None)
     assert "all samples are of one group" in single.verdict

@@ -17,12 +17,14 @@ from ecosight.ids import age_s
 from ecosight.state.database import Database, insert_into
 from ecosight.state.ordering import take_turn
 from ecosight.state.schema import outcomes, predictions
-from ecosight.state.spooled import DRAIN_EVERY_S, SpooledTable
+from ecosight.state.spooled import SpooledTable
 from ecosight.values import Outcome, Prediction
 
 __all__ = ["PredictionLog"]
 
-ELSEWHERE_S = 3 * DRAIN_EVERY_S
+DRAIN_EVERY_S = 1.0
+"""No decision waits for predictions, so they take fewer commits than exposures."""
+ELSEWHERE_S = 2 * DRAIN_EVERY_S
 """By then a machine has brought a prediction to the database, unless that is away for it."""
 FRESH_S = 10.0
 """The clocks of machines may differ by some of it."""
@@ -42,7 +44,9 @@ class PredictionLog:
     def __init__(self, database: Database, spool_folder: Path) -> None:
         self._database = database
         self._waiting = threading.BoundedSemaphore(MOST_WAITING)
-        self._rows = SpooledTable(database, predictions, moment="made_at", spool_folder=spool_folder)
+        self._rows = SpooledTable(
+            database, predictions, moment="made_at", spool_folder=spool_folder, drain_every_s=DRAIN_EVERY_S
+        )
 
     def append(self, prediction: Prediction) -> None:
         """Record a prediction; once this returns, a kill -9 cannot take it away. Takes some 10 µs.

@@ -2,7 +2,8 @@
 
 Only the traffic is made up: keys come as a Poisson process, each is new, fails, is labelled and is answered wrongly
 with fixed probabilities. Looks are a second apart at first and then a tenth of the time that has passed: what a
-controller would see every second is seen a little later here, so durations are rounded up by as much.
+controller would see every second is seen a little later here, so durations are rounded up by as much. Harm lasts from
+the beginning to the end, so the comparisons that begin anew (``late_spans``) are left out.
 """
 
 from __future__ import annotations

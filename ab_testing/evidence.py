@@ -17,7 +17,38 @@ __all__ = ["CandidateEvidence", "Compared", "Evidence", "FailingKeys", "Lately",
 
 MemorySeries = tuple[tuple[float, float], ...]
 """(minutes since the arm was loaded, MB of resident memory), by time."""
-_NONE = {"keys": 0, "failed": 0.0}
+_NONE = {"keys": 0, "failed": 0.0, "failing": 0}
+
+
+@dataclass(frozen=True, slots=True)
+class FailingKeys:
+    """Keys, and how many of them fail: each counts with the share of its requests that did.
+
+    So it is a rate of errors that a noisy key has no more part in than any other, and that does not rise with time: of
+    sensors that ask again and again every one fails at last.
+
+    Attributes:
+        failing: keys of which any request failed.
+    """
+
+    keys: int = 0
+    failed: float = 0.0
+    failing: int = 0
+
+    def __add__(self, other: FailingKeys) -> FailingKeys:
+        return FailingKeys(self.keys + other.keys, self.failed + other.failed, self.failing + other.failing)
+
+    @property
+    def rate(self) -> float:
+        return self.failed / self.keys if self.keys else 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """A JSON object; ``from_dict`` reads it."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
+
+    @classmethod
+    def from_dict(cls, told: Mapping[str, Any]) -> Self:
+        return cls(keys=told["keys"], failed=told["failed"], failing=told["failing"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +61,8 @@ class Compared:
     wrong: ArmCounts = field(default_factory=ArmCounts)
     latency: LatencyHistogram = field(default_factory=LatencyHistogram)
     control_latency: LatencyHistogram = field(default_factory=LatencyHistogram)
+    beside: FailingKeys = field(default_factory=FailingKeys)
+    alone: FailingKeys = field(default_factory=FailingKeys)
 
     def as_dict(self) -> dict[str, Any]:
         """A JSON object; ``from_dict`` reads it."""
@@ -44,31 +77,9 @@ class Compared:
             wrong=ArmCounts.from_dict(told["wrong"]),
             latency=LatencyHistogram.from_dict(told["latency"]),
             control_latency=LatencyHistogram.from_dict(told["control_latency"]),
+            beside=FailingKeys.from_dict(told["beside"]),
+            alone=FailingKeys.from_dict(told["alone"]),
         )
-
-
-@dataclass(frozen=True, slots=True)
-class FailingKeys:
-    """Keys, and how many of them fail: each counts with the share of its requests that did.
-
-    So it is a rate of errors that a noisy key has no more part in than any other, and that does not rise with time: of
-    sensors that ask again and again every one fails at last.
-    """
-
-    keys: int = 0
-    failed: float = 0.0
-
-    @property
-    def rate(self) -> float:
-        return self.failed / self.keys if self.keys else 0.0
-
-    def as_dict(self) -> dict[str, Any]:
-        """A JSON object; ``from_dict`` reads it."""
-        return {"keys": self.keys, "failed": self.failed}
-
-    @classmethod
-    def from_dict(cls, told: Mapping[str, Any]) -> Self:
-        return cls(keys=told["keys"], failed=told["failed"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,13 +127,13 @@ class CandidateEvidence:
             them that met a failure or a wrong answer; None: recorded before they were counted.
         stage_keys: keys that it met since the weights last changed; of a shadow: by copies. ``stage_failed``: of them,
             as ``FailingKeys.failed``.
-        failing, control_failing: keys that it met at any share, also where nobody could be compared with it, and those
-            that the champion and the control met meanwhile.
+        beside, alone: keys that it met while others could be compared with it, and while nobody could.
         unlabelled_keys: keys that it met of which no label came from anywhere; None: recorded before they were counted.
         stage_units: units of both arms since the weights last changed, by what is compared: how fast evidence comes at
             present; none where nobody answers beside it. None: recorded before they were counted.
         requests, control_requests: for display.
-        recent_requests, recent_faults: of the last minute, per request: for the hard trips.
+        recent_requests, recent_faults: of the last minute, per request: for the hard trips. ``recent`` and
+            ``control_recent``: the same by key; None: not known.
         crashes_s_ago: how long ago its processes died.
         non_finite: answers that were not finite.
         load_failures: what servers said that could not load it.
@@ -145,14 +156,16 @@ class CandidateEvidence:
     bad_keys: int | None = None
     stage_keys: int = 0
     stage_failed: float = 0.0
-    failing: FailingKeys = field(default_factory=FailingKeys)
-    control_failing: FailingKeys = field(default_factory=FailingKeys)
+    beside: FailingKeys = field(default_factory=FailingKeys)
+    alone: FailingKeys = field(default_factory=FailingKeys)
     stage_units: Mapping[str, int] | None = None
     unlabelled_keys: int | None = None
     requests: int = 0
     control_requests: int = 0
     recent_requests: int = 0
     recent_faults: int = 0
+    recent: FailingKeys | None = None
+    control_recent: FailingKeys | None = None
     crashes_s_ago: tuple[float, ...] = ()
     non_finite: int = 0
     load_failures: tuple[str, ...] = ()
@@ -183,7 +196,8 @@ class CandidateEvidence:
             **{
                 **told,
                 **{name: ArmCounts.from_dict(told[name]) for name in counts},
-                **{name: FailingKeys.from_dict(told.get(name, _NONE)) for name in ("failing", "control_failing")},
+                **{name: FailingKeys.from_dict(told.get(name, _NONE)) for name in ("beside", "alone")},
+                **{name: FailingKeys.from_dict(told[name]) for name in ("recent", "control_recent") if told.get(name)},
                 "lately": tuple(Lately.from_dict(each) for each in told.get("lately", ())),
                 "judged": ArmCounts.from_dict(told["judged"]) if told.get("judged") else None,
                 "first_answers": ArmLatencies.from_dict(told.get("first_answers", {"stages": ()})),

@@ -18,7 +18,7 @@ from ab_testing.sightings import ArmTotals, KeyFailures
 from ab_testing.span import BOTH, Span, SpanLook, Stages
 from ab_testing.stats.assignment import AssignmentCounts
 from ab_testing.stats.histogram import LatencyHistogram, bucket_of
-from ecosight.rollouts import CONTROL, Exposure, Rollout, Routing, ServerReport
+from ecosight.rollouts import CHAMPION, CONTROL, Exposure, Rollout, Routing, ServerReport
 
 __all__ = ["EvidenceFold"]
 
@@ -74,6 +74,10 @@ class EvidenceFold:
         """Whether the routing of a stage was told."""
         return stage in self._stages.weights
 
+    def reach(self, now: datetime) -> None:
+        """Forget what is too old to matter by itself; who reads many rows says so first, and needs less memory."""
+        self._late.reach(now)
+
     # -- giving out ---------------------------------------------------------------------------------
 
     def reference_histogram(self) -> LatencyHistogram:
@@ -83,6 +87,9 @@ class EvidenceFold:
     def snapshot(self, now: datetime, servers: Sequence[ServerReport], epoch: int) -> Evidence:
         """Everything known at this moment."""
         self._memory.add(now, servers)
+        self.reach(now)
+        for arm in self._arms.values():  # in whatever order rows come, and however late
+            arm.recent = [row for row in arm.recent if _is_recent(row[0], now)]
         look = self._whole.look(self.rollout.candidates, self.rollout.threshold_ms)
         since = self.rollout.stage_since or self.rollout.started_at
         if self._seen_at is not None:  # a clock that was set back must not hide for an hour that nobody asks any more
@@ -109,7 +116,9 @@ class EvidenceFold:
 
     def _add(self, exposure: Exposure) -> None:
         arm, key, stage = self._arm(exposure.intended), exposure.key, exposure.stage
-        arm.meet(key, stage, exposure.at, fault=exposure.fault, copy=bool(exposure.champion_label))
+        arm.meet(key, stage, exposure.at, fault=exposure.fault)
+        if exposure.intended != CHAMPION:
+            arm.recent.append((exposure.at, key, bool(exposure.fault)))
         if self._seen_at is None or exposure.at > self._seen_at:
             self._seen_at = exposure.at
         if exposure.champion_label:
@@ -157,16 +166,10 @@ class EvidenceFold:
             total += AssignmentCounts.at(tuple(live.values()), [counted[stage, name] for name in live])
         return total if total.stages else None
 
-    def _control_failing(self) -> FailingKeys:
-        told = [self._arm(name).since.told() for name in BOTH]
-        return FailingKeys(sum(each.keys for each in told), sum(each.failed for each in told))
-
     def _candidate(
         self, name: str, look: SpanLook, now: datetime, servers: Sequence[ServerReport]
     ) -> CandidateEvidence:
         arm, seen, stage = self._arm(name), look.arms[name], self.rollout.stage
-        while arm.recent and not _is_recent(arm.recent[0][0], now):
-            arm.recent.popleft()
         figures = [server.arms[name] for server in servers if name in server.arms]
         crashes = [datetime.fromisoformat(at) for each in figures for at in each.get("crashed_at", ())]
         memory, control_memory = self._memory.series(name, CONTROL)
@@ -187,8 +190,8 @@ class EvidenceFold:
             bad_keys=len(seen.failed.keys() | seen.wrong.keys()),
             stage_keys=here.keys,
             stage_failed=here.failed,
-            failing=arm.since.told(),
-            control_failing=self._control_failing(),
+            beside=compared.beside,
+            alone=compared.alone,
             stage_units={
                 "errors": look.keys.units_at(stage, name, BOTH, "met"),
                 "slow": look.twins.units_at(stage, name, (CONTROL,), "answered"),
@@ -198,7 +201,9 @@ class EvidenceFold:
             requests=arm.requests,
             control_requests=sum(self._arm(each).requests for each in BOTH),
             recent_requests=len(arm.recent),
-            recent_faults=sum(bad for _, bad in arm.recent),
+            recent_faults=sum(bad for _, _, bad in arm.recent),
+            recent=_by_key(arm),
+            control_recent=_by_key(self._arm(CONTROL)),
             crashes_s_ago=tuple(sorted(abs((now - at).total_seconds()) for at in crashes)),
             non_finite=max(arm.non_finite, sum(int(each.get("non_finite", 0)) for each in figures)),
             load_failures=tuple(str(each.get("error", "")) for each in figures if each.get("state") == "failed"),
@@ -206,6 +211,13 @@ class EvidenceFold:
             control_memory=control_memory,
             answered_s_ago=None if arm.last_at is None else max(0.0, (now - arm.last_at).total_seconds()),
         )
+
+
+def _by_key(arm: ArmTotals) -> FailingKeys:
+    recent = KeyFailures()
+    for _, key, failed in arm.recent:
+        recent.meet(key, failed=failed)
+    return recent.told()
 
 
 def _is_recent(at: datetime, now: datetime) -> bool:

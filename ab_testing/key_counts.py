@@ -112,8 +112,14 @@ class KeyCounts:
         counted: Counter[tuple[str, int]] = Counter()
         for arm in arms:
             counted.update({(arm, stage): keys for stage, keys in stages[arm].counts.items()})
-        for key in set().union(*(stages[a].keys() & stages[b].keys() for a, b in combinations(arms, 2))):
-            places = sorted((stages[arm][key], arm) for arm in arms if key in stages[arm])
-            counted.subtract((arm, stage) for stage, arm in places[1:])
+        if len(arms) == 2:  # champion and control: by far the most keys, and most of them in both where shares move
+            one, other = arms
+            for key in stages[one].keys() & stages[other].keys():
+                stage, arm = max((stages[one][key], one), (stages[other][key], other))
+                counted[arm, stage] -= 1
+        else:
+            for key in set().union(*(stages[a].keys() & stages[b].keys() for a, b in combinations(arms, 2))):
+                places = sorted((stages[arm][key], arm) for arm in arms if key in stages[arm])
+                counted.subtract((arm, stage) for stage, arm in places[1:])
         self._counted[what, arms] = counted
         return counted

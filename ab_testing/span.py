@@ -68,6 +68,8 @@ class Span:
         if not stage:
             return
         arm.met.note(key, stage)
+        alone = not _others(self._stages.weights.get(stage, {}))
+        (arm.alone if alone else arm.beside).meet(key, failed=bool(exposure.fault))
         if exposure.fault:
             arm.failed.note(key, stage)
             return
@@ -168,6 +170,8 @@ class SpanLook:
             wrong=self.keys.compared(name, BOTH, "labelled", "wrong"),
             latency=LatencyHistogram.counted(self.arms[name].latency),
             control_latency=LatencyHistogram.counted(self.arms[CONTROL].latency),
+            beside=self.arms[name].beside.told(),
+            alone=self.arms[name].alone.told(),
         )
 
 

@@ -36,6 +36,7 @@ class Watch:
             # The database was put back from a backup: its rows are counted from where that ends, and are the truth.
             self.fold, self._cursor, self._newest, self._truth_cursor = EvidenceFold(rollout), 0, "", None
         self.fold.rollout = rollout
+        self.fold.reach(self._clock.now())
         while True:
             rows, self._cursor = self._exposures.since(self.rollout_id, self._cursor)
             if not rows:

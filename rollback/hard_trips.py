@@ -12,6 +12,8 @@ __all__ = ["hard_findings"]
 
 MIN_FAULTS = 5
 MOST_FAULTS = 0.5
+LEAST_KEYS = 2
+"""A sensor that is broken itself fails everywhere, and may ask more often than all others."""
 
 
 def hard_findings(candidate: CandidateEvidence, policy: Policy) -> Iterator[Finding]:
@@ -70,8 +72,12 @@ def _faults(candidate: CandidateEvidence) -> Finding:
     figures = {"faults": faults, "requests": requests}
     if not requests:
         return found(candidate.arm, "faults", "no_data", missing="a request in the last minute", figures=figures)
-    if faults < MIN_FAULTS or faults <= MOST_FAULTS * requests:
+    if faults < MIN_FAULTS or faults <= MOST_FAULTS * requests or not _of_many_keys(candidate):
         return found(candidate.arm, "faults", "healthy", figures=figures)
+    control = candidate.control_recent
+    if control is not None and control.failing >= LEAST_KEYS and control.rate > MOST_FAULTS:
+        missing = f"the control fails {control.rate:.0%} of the time too, so the cause lies elsewhere"
+        return found(candidate.arm, "faults", "insufficient", missing=missing, figures=figures)
     return tripped(
         candidate.arm,
         "faults",
@@ -80,3 +86,11 @@ def _faults(candidate: CandidateEvidence) -> Finding:
         observed=f"{faults:,} of the last {requests:,} requests failed ({faults / requests:.0%})",
         figures=figures,
     )
+
+
+def _of_many_keys(candidate: CandidateEvidence) -> bool:
+    """Whether it is not one key that fails so often, unless there never was another."""
+    recent = candidate.recent
+    if recent is None or candidate.met_keys == 1:
+        return True
+    return recent.failing >= LEAST_KEYS and recent.rate > MOST_FAULTS

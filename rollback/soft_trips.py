@@ -18,6 +18,7 @@ from ab_testing.stats.judge_rates import judge_rates
 from ab_testing.stats.multiplicity import bonferroni
 from ab_testing.stats.result import TestResult, Verdict
 from rollback.findings import Finding, State, found, tripped
+from rollback.late import LATE, late_part
 
 __all__ = ["alphas", "soft_findings"]
 
@@ -32,11 +33,6 @@ towards 0, so that it would find one metric's harm at the same second, and a thr
 metrics is hard to explain. Memory has no e-value: its part is a bound by simulation, for
 the usual ``memory_after_min`` of ten; who asks after one minute is told wrongly more often. See
 ``ab_testing.stats.growth``.
-"""
-LATE = 0.1
-"""What all comparisons that begin anew take of a metric's error rate: hardly anything, since it is missed in the first
-seconds. The n-th of them takes 1 / n(n+1) of it, which adds up to the whole of it however many there will be. After a
-day that asks for some four times the evidence of the first minutes, which a model that fails outright gives in seconds.
 """
 _STATES: dict[Verdict, State] = {
     Verdict.NO_DATA: "no_data",
@@ -177,7 +173,7 @@ def _judged(
     whole = judge(candidate.whole, (1 - LATE) * alpha)
     if whole.verdict is not Verdict.BREACH:
         for each in candidate.lately:
-            late = judge(each.counts, LATE * alpha / (each.number * (each.number + 1)))
+            late = judge(each.counts, late_part(each) * alpha)
             if late.verdict is Verdict.BREACH:
                 return late, each.since_s
     return whole, 0.0

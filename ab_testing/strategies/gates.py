@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ab_testing.budgets import spendings
-from ab_testing.evidence import CandidateEvidence, Evidence
+from ab_testing.evidence import CandidateEvidence, Evidence, FailingKeys
 from ab_testing.health import Health
 from ab_testing.policy import Policy
 from ab_testing.stats import StatisticalAnalyzer
@@ -53,15 +53,18 @@ def units_gate(policy: Policy, evidence: Evidence, candidate: CandidateEvidence)
 
 def errors_gate(policy: Policy, candidate: CandidateEvidence) -> Gate:
     """Whether it fails few enough of its keys at this share; it holds where nobody is left to compare it with, too."""
-    failed, met, most = candidate.stage_failed, candidate.stage_keys, policy.error_rate_threshold
-    passed = failed <= most * met
-    said = f"{candidate.arm} may fail {most:.0%} of its keys' requests at a step"
+    most, step = policy.error_rate_threshold, FailingKeys(candidate.stage_keys, candidate.stage_failed)
+    lately = [each.counts.beside + each.counts.alone for each in candidate.lately]
+    # A single key that fails all the time may be what is broken itself.
+    worst = max((step, *lately), key=lambda each: each.failed - max(most * each.keys, 1.0))
+    passed = worst.failed <= max(most * worst.keys, 1.0)
+    said = f"{candidate.arm} may fail {most:.0%} of its keys' requests at a step, and of the last minutes"
     return Gate(
         name="errors",
         passed=passed,
         said=said,
-        missing="" if passed else f"fewer failures: {said}, and it failed {failed / met:.1%} of those of {met}",
-        figures={"failed": failed, "keys": met},
+        missing="" if passed else f"fewer failures: {said}, and it failed {worst.rate:.1%} of those of {worst.keys}",
+        figures={"failed": worst.failed, "keys": worst.keys},
     )
 
 

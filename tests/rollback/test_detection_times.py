@@ -32,7 +32,8 @@ from ab_testing.stats.mixing import log_threshold
 from ab_testing.stats.ratio import log_e_worse, rate_ratio
 from ab_testing.stats.shift import EDGES, UsualLatency, log_e_shift, tolerated_buckets
 from ecosight.seeds import generator
-from rollback.soft_trips import LATE, PARTS, WORST_WRONG
+from rollback.late import LATE
+from rollback.soft_trips import PARTS, WORST_WRONG
 from rollback.triggers import check_health
 
 Floats = NDArray[np.float64]

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from ab_testing.evidence import CandidateEvidence, Evidence, FailingKeys
+from ab_testing.compared import FailingKeys
+from ab_testing.evidence import CandidateEvidence, Evidence
 from ab_testing.firsts import Firsts
 from ab_testing.late_spans import LateSpans
 from ab_testing.memory_series import MemoryKeeper

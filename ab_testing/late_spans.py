@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
-from ab_testing.evidence import Lately
+from ab_testing.compared import Lately
 from ab_testing.span import Span, Stages
 from ecosight.rollouts import Exposure, Rollout
 

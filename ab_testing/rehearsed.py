@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtri
 
-from ab_testing.evidence import CandidateEvidence, Evidence, FailingKeys
+from ab_testing.compared import FailingKeys
+from ab_testing.evidence import CandidateEvidence, Evidence
 from ab_testing.policy import Policy
 from ab_testing.stats import ArmCounts, ArmLatencies, AssignmentCounts, LatencyHistogram
 from ab_testing.strategies import load_strategy

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ab_testing.evidence import FailingKeys
+from ab_testing.compared import FailingKeys
 from ab_testing.firsts import Firsts, KeyStages
 
 __all__ = ["ArmSightings", "ArmTotals", "KeyFailures"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ab_testing.evidence import Compared
+from ab_testing.compared import Compared
 from ab_testing.firsts import Firsts
 from ab_testing.key_counts import KeyCounts
 from ab_testing.sightings import ArmSightings

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ab_testing.evidence import CandidateEvidence, Compared, FailingKeys
+from ab_testing.compared import Compared, FailingKeys
+from ab_testing.evidence import CandidateEvidence
 from ab_testing.policy import Policy
 from ab_testing.stats.conditional import share_interval
 from ab_testing.stats.counts import ArmCounts

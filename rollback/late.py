@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ab_testing.evidence import Lately
+from ab_testing.compared import Lately
 
 __all__ = ["LATE", "late_part"]
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 
-from ab_testing.evidence import CandidateEvidence, Compared, Evidence
+from ab_testing.compared import Compared
+from ab_testing.evidence import CandidateEvidence, Evidence
 from ab_testing.policy import Policy
 from ab_testing.stats.counts import ArmCounts
 from ab_testing.stats.judge_latency import judge_latency

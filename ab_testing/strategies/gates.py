@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ab_testing.budgets import spendings
-from ab_testing.evidence import CandidateEvidence, Evidence, FailingKeys
+from ab_testing.compared import FailingKeys
+from ab_testing.evidence import CandidateEvidence, Evidence
 from ab_testing.health import Health
 from ab_testing.policy import Policy
 from ab_testing.stats import StatisticalAnalyzer

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sample_incident import make_rollout
 
-from ab_testing.evidence import CandidateEvidence, Evidence, FailingKeys
+from ab_testing.compared import FailingKeys
+from ab_testing.evidence import CandidateEvidence, Evidence
 from ab_testing.health import Check, Health
 from ab_testing.policy import Policy
 from ab_testing.stats.arm_latencies import ArmLatencies

@@ -21,7 +21,7 @@ from dataset.intake import Intake
 from dataset.lines.tags import NamedVersion
 from dataset.parting.near_pairs import pairs_of_project
 from dataset.reading import Found, survey
-from dataset.splitting import DatasetSplitter
+from dataset.splitting import DatasetSplitter, Ratios
 from dataset.versions import DatasetRepository, DatasetVersion, Entry
 from ecosight.clock import SystemClock
 from ecosight.config import Config, load_config
@@ -82,19 +82,18 @@ class DatasetManager:
         )
         self.repository = open_repository(settings, self.blobs, DatabaseRefs(self._database))
 
-    def create_version(
-        self, name: str, description: str = "", splits: Mapping[str, float] | None = None
-    ) -> NamedVersion:
+    def create_version(self, name: str, description: str = "", splits: Ratios | None = None) -> NamedVersion:
         """Name the newest version, and open the name for additions; closes the name before.
 
         Calling it again with the same arguments changes nothing.
 
         Args:
-            splits: target shares of train, val and test for the groups that are added under this name; None
-                takes the configured ones. Groups of earlier versions keep their part whatever is asked here.
+            splits: target shares of train, val and test for the groups that are added under this name, by name, in
+                this order or as text (``70/20/10``); None takes the configured ones. Groups of earlier versions keep
+                their part whatever is asked here.
         Raises: InvalidInput: name or splits. Conflict: the name is taken, with another meaning.
         """
-        ratios = DatasetSplitter(splits or self.repository.ratios, seed=0).ratios
+        ratios = DatasetSplitter(self.repository.ratios if splits is None else splits, seed=0).ratios
         head = self.repository.head()
         return self.repository.tags.create(
             name, description=description, splits=ratios, version=head.ref.digest if head else None

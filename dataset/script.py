@@ -11,7 +11,7 @@ from typing import Any
 from dataset.entries import PARTS
 from dataset.manager import DatasetManager
 from ecosight.config import load_config
-from ecosight.errors import EcosightError, InvalidInput, NotFound, exit_code
+from ecosight.errors import EcosightError, NotFound, exit_code
 from ecosight.progress import terminal_progress
 
 __all__ = ["main"]
@@ -34,7 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="dataset/manager.py", description="Create named versions and add data.")
     parser.add_argument("--create-version", metavar="NAME", help="name the newest version, and open it for additions")
     parser.add_argument("--add-data", metavar="SOURCE", help="class folders or a CSV, added to the open version")
-    parser.add_argument("--splits", metavar="TRAIN,VAL,TEST", help="shares for what is added, such as 0.7,0.2,0.1")
+    parser.add_argument("--splits", metavar="TRAIN,VAL,TEST", help="shares for what is added: 0.7,0.2,0.1 or 70/20/10")
     parser.add_argument("--description", default="", help="what the version is for")
     parser.add_argument(
         "--show", metavar="VERSION", help="statistics of a version; the newest if nothing else is asked"
@@ -49,7 +49,7 @@ def _run(manager: DatasetManager, options: argparse.Namespace) -> dict[str, Any]
     result: dict[str, Any] = {}
     name = options.create_version
     if name:
-        tag = manager.create_version(name, options.description, _splits(options.splits))
+        tag = manager.create_version(name, options.description, options.splits)
         result["created"] = {"name": tag.name, "splits": dict(tag.splits), "version": tag.version}
     if options.add_data:
         name = name or manager.repository.tags.opened()
@@ -59,16 +59,6 @@ def _run(manager: DatasetManager, options: argparse.Namespace) -> dict[str, Any]
     if options.show or not result or (options.add_data and result["added"]["version"]):
         result["statistics"] = manager.get_version(options.show or name).statistics()
     return result
-
-
-def _splits(text: str | None) -> dict[str, float] | None:
-    if text is None:
-        return None
-    try:
-        shares = [float(share) for share in text.split(",")]
-        return dict(zip(PARTS, shares, strict=True))
-    except ValueError as error:
-        raise InvalidInput(f"--splits {text!r} is not three shares", hint="Such as 0.7,0.2,0.1.") from error
 
 
 def _text(result: Mapping[str, Any]) -> str:

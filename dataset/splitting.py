@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from dataset.entries import PARTS
 from dataset.parting.covering import cover
 from dataset.parting.ledger import Counts, Ledger, Standing
 from ecosight.errors import InvalidInput
 
-__all__ = ["PARTS", "Counts", "DatasetSplitter", "Standing", "checked_ratios", "parse_ratios"]
+__all__ = ["PARTS", "Counts", "DatasetSplitter", "Ratios", "Standing", "checked_ratios", "parse_ratios"]
+
+Ratios = Mapping[str, float] | Sequence[float] | str
+"""Shares by the names of the parts, in their order, or as ``parse_ratios`` reads them."""
 
 
 class DatasetSplitter:
@@ -22,13 +25,13 @@ class DatasetSplitter:
     where the class is furthest below its target (greedy iterative stratification over groups).
 
     Args:
-        ratios: the target shares of train, val and test: each above 0, together 1.
+        ratios: the target shares of train, val and test: each above 0, together 1; see ``Ratios``.
         seed: orders groups of equal size; another seed gives another, equally good split.
     Raises: InvalidInput: the ratios are not shares of these three parts.
     Source: Sechidis, Tsoumakas, Vlahavas (2011), "On the Stratification of Multi-Label Data".
     """
 
-    def __init__(self, ratios: Mapping[str, float], seed: int) -> None:
+    def __init__(self, ratios: Ratios, seed: int) -> None:
         self.ratios = checked_ratios(ratios)
         self.seed = seed
 
@@ -106,16 +109,23 @@ class DatasetSplitter:
         return covered
 
 
-def checked_ratios(ratios: Mapping[str, float]) -> dict[str, float]:
+def checked_ratios(ratios: Ratios) -> dict[str, float]:
     """The shares of train, val and test, in this order. Raises: InvalidInput: they are none."""
-    shares = list(ratios.values())
+    if isinstance(ratios, str):
+        return parse_ratios(ratios)
+    try:
+        pairs = ratios.items() if isinstance(ratios, Mapping) else zip(PARTS, ratios, strict=True)
+        shares = {part: float(share) for part, share in pairs}
+    except (TypeError, ValueError):
+        shares = {}
     # Asked so that NaN, which compares with nothing, is no share.
-    if set(ratios) != set(PARTS) or not (all(share > 0 for share in shares) and abs(sum(shares) - 1) <= 1e-6):
+    if shares.keys() != set(PARTS) or not (min(shares.values()) > 0 and abs(sum(shares.values()) - 1) <= 1e-6):
+        told = dict(ratios) if isinstance(ratios, Mapping) else ratios
         raise InvalidInput(
-            f"the split ratios {dict(ratios)} need train, val and test, each above 0, together 1",
+            f"the split ratios {told} need train, val and test, each above 0, together 1",
             hint="For example train 0.72, val 0.13, test 0.15.",
         )
-    return {part: float(ratios[part]) for part in PARTS}
+    return {part: shares[part] for part in PARTS}
 
 
 def parse_ratios(text: str) -> dict[str, float]:

@@ -18,7 +18,7 @@ from dataset.lines.history import ancestors
 from dataset.lines.naming import VersionNames
 from dataset.lines.tags import TagBook
 from dataset.parting.copies import NearDuplicates, looker, nobody_looks
-from dataset.parting.guards import allowed, checked_overrides
+from dataset.parting.guards import allowed, checked_overrides, newly_broken
 from dataset.parting.settling import Settled, settle
 from dataset.splitting import DatasetSplitter
 from dataset.storing.blob_files import FreshBlobs
@@ -178,13 +178,35 @@ class DatasetRepository:
             settled = self.settled(expected, changes, splitter, given)
             if expected is not None and not settled.changed:
                 return self._version(expected, branch), False
-            if len(settled.snapshot.entries) == 0:
-                raise NotEnoughData("there are no labelled samples to commit", hint="Ingest or upload some first.")
+            _check_some(settled)
             parents = [] if expected is None else [expected]
             digest = self.store(settled, parents=parents, message=message, given=given, splitter=splitter)
             if self.branches.move(branch, expected, digest):
                 return self._version(digest, branch), True
             # Another writer was first: what it committed is part of the next try.
+
+    def rehearse(
+        self,
+        changes: pa.Table,
+        *,
+        ratios: Mapping[str, float] | None = None,
+        branch: str = MAIN,
+        overrides: Mapping[str, str] | None = None,
+    ) -> Settled:
+        """What ``commit_changes`` would hold now. Writes nothing. Raises: as ``commit_changes``."""
+        given = checked_overrides(overrides)
+        splitter = self.splitter if ratios is None else DatasetSplitter(ratios, self.splitter.seed)
+        self.branches.require(branch)
+        base = self.branches.get(branch)
+        settled = self.settled(base, changes, splitter, given)
+        if base is None or settled.changed:
+            _check_some(settled)
+            self.check(settled, given)
+        return settled
+
+    def check(self, settled: Settled, given: Mapping[str, str]) -> None:
+        """Whether ``store`` would take it with these overrides. Writes nothing. Raises: Refused: it would not."""
+        newly_broken(settled.violations, before=settled.snapshot.overrides, given=given, blobs=self.blobs)
 
     def settled(
         self,
@@ -237,3 +259,8 @@ class DatasetRepository:
         """A version that is called by a name which finds it; of several branches that hold it, by main or this one."""
         found = self.snapshots.version(digest)
         return replace(found, ref=self._names.called([found.ref], branch)[digest])
+
+
+def _check_some(settled: Settled) -> None:
+    if len(settled.snapshot.entries) == 0:
+        raise NotEnoughData("there are no labelled samples to commit", hint="Ingest or upload some first.")

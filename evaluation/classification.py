@@ -22,6 +22,7 @@ from evaluation.calibration import calibration, class_calibration
 from evaluation.counting import Answers, Cells, figures
 from evaluation.curves import thin_curve
 from evaluation.estimates import Estimate
+from evaluation.given import array_of, check_groups
 from evaluation.ranking import Ranking
 from evaluation.report import OVERALL, ClassFigures, ClassificationReport, GroupFigures
 from evaluation.resampling import Spread, class_supports
@@ -99,9 +100,12 @@ def part_digest(*columns: Sequence[str]) -> str:
 def _checked(
     truth: Sequence[int] | NDArray[Any], probabilities: NDArray[Any], labels: Sequence[str], groups: Sequence[str]
 ) -> Answers:
-    true, table = np.asarray(truth), np.asarray(probabilities, dtype=np.float64)
+    true, table = array_of(truth, "the truth"), array_of(probabilities, "the probabilities").astype(np.float64)
     if true.size == 0:
         raise NotEnoughData("there are no test samples to measure on", hint="Ingest more recordings.")
+    if true.ndim != 1:
+        raise InvalidInput(f"the truth has shape {true.shape}", hint="One column number a sample: truth.ravel().")
+    check_groups(groups)
     if len(set(labels)) != len(labels) or table.shape != (len(true), len(labels)) or len(groups) != len(true):
         raise InvalidInput(
             f"{len(true)} samples in {len(set(labels))} classes do not fit probabilities of shape {table.shape} "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -68,13 +69,16 @@ class Predictions:
         Args:
             labels: the true label of each sample.
             answers: probabilities (n, classes of the model), columns in the order of ``known_labels``.
-        Raises: InvalidInput: lengths do not fit, or an answer is no number.
+        Raises: InvalidInput: lengths do not fit, a sample is there twice, or an answer is no number.
         """
         n = len(sample_ids)
         columns = {"labels": labels, "groups": groups, "sources": sources, **(facts or {})}
         wrong = next((name for name, values in columns.items() if len(values) != n), None)
         if wrong is not None or answers.shape != (n, len(known_labels)):
             raise InvalidInput(f"{wrong or 'the answers'} do not fit {n} samples of {len(known_labels)} known classes")
+        if len(set(sample_ids)) != n:
+            twice = next(each for each, many in Counter(sample_ids).items() if many > 1)
+            raise InvalidInput(f"the sample {twice} is there twice", hint="Each counts once: hand over one answer.")
         bad = ~np.isfinite(answers).all(axis=1)
         if bad.any():
             row = int(bad.argmax())

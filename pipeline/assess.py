@@ -126,6 +126,8 @@ def _find_folder(bench: Workbench, model: str) -> tuple[Path, str]:
         if not (folder / DESCRIPTION_FILE).is_file():
             raise NoModel(f"the folder {folder} holds no servable model", hint=f"Name one with {DESCRIPTION_FILE}.")
         return folder, str(folder)
+    if not model.startswith("models:/") and folder.name != model:  # a path; no alias has a slash
+        raise NoModel(f"there is no model folder {model!r}", hint=f"A model folder holds {DESCRIPTION_FILE}.")
     ref = bench.registry.named(model)
     if ref is None:
         raise NoModel(

@@ -112,13 +112,7 @@ class Stage:
         """
         refs, name = self._repository.refs, self._ref(branch)
         record = refs.get(name)
-        changes = self._read(record)
-        if also is not None:
-            changes = joined([also, changes])
-        if len(changes) == 0:
-            raise NotEnoughData(
-                "nothing is staged", hint="`ecosight dataset add` stages files; `commit --all` takes every upload too."
-            )
+        changes = self._with(also, record)
         done = self._repository.commit_changes(
             changes, message=message, branch=branch, overrides=overrides, ratios=ratios
         )
@@ -126,6 +120,29 @@ class Stage:
         if record not in (None, NOWHERE) and not refs.compare_and_set(name, record, NOWHERE):
             self._drop(changes, name)
         return done
+
+    def rehearse(
+        self,
+        *,
+        branch: str = MAIN,
+        overrides: Mapping[str, str] | None = None,
+        ratios: Mapping[str, float] | None = None,
+        also: pa.Table | None = None,
+    ) -> None:
+        """See whether ``commit`` would be refused. Writes nothing. Raises: as ``commit``."""
+        changes = self._with(also, self._repository.refs.get(self._ref(branch)))
+        self._repository.rehearse(changes, branch=branch, overrides=overrides, ratios=ratios)
+
+    def _with(self, also: pa.Table | None, record: str | None) -> pa.Table:
+        """All that a commit takes. Raises: NotEnoughData: nothing."""
+        changes = self._read(record)
+        if also is not None:
+            changes = joined([also, changes])
+        if len(changes) == 0:
+            raise NotEnoughData(
+                "nothing is staged", hint="`ecosight dataset add` stages files; `commit --all` takes every upload too."
+            )
+        return changes
 
     def _drop(self, done: pa.Table, name: str) -> None:
         """Others staged more while this was committed: theirs stay, what is committed is dropped."""

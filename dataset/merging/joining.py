@@ -83,6 +83,7 @@ def merge(
             samples come as they are now, against what was merged of it before.
         rules, by_hand: see ``merge_snapshots``.
         overrides: see ``dataset.parting.guards``.
+        dry_run: change nothing, and tell what would be done or refused.
     Returns: the report. With conflicts that nothing decides, nothing is changed.
     Raises: NotFound: no such version. Refused: something would be on two sides.
     """
@@ -97,7 +98,8 @@ def merge(
         bases = _foreign_bases(repository, ours, name) if foreign else merge_bases(ours, theirs, _reader(repository))
         if theirs in bases:
             return MergeReport(version=repository.summary(ours), outcome="up to date")
-        if not foreign and bases == [ours] and not dry_run and _same_scheme(repository, ours, theirs):
+        forward = not foreign and bases == [ours] and _same_scheme(repository, ours, theirs)
+        if forward and not dry_run:
             if repository.branches.move(into, ours, theirs):
                 return _forwarded(repository, ours, theirs)
             continue
@@ -107,12 +109,18 @@ def merge(
             yours = _adopted(repository, mine, yours)
         plan = merge_snapshots(old, mine, yours, rules=rules, by_hand=by_hand, now=repository.clock.now())
         report = _report(plan, mine)
-        if plan.unresolved or dry_run:
-            return replace(report, outcome="conflicts") if plan.unresolved else report
+        if plan.unresolved:
+            return replace(report, outcome="conflicts")
+        if forward:  # only asked for: their version is taken as it is, and its rules were checked when it was made
+            return report
         more = {"merged_from": {"name": name, "digest": theirs}}
         violations = _violations(plan, looker(repository.near_duplicates, given))
+        settled = Settled(snapshot=plan.snapshot, violations=violations, changed=True)
+        if dry_run:
+            repository.check(settled, given)
+            return report
         digest = repository.store(
-            Settled(snapshot=plan.snapshot, violations=violations, changed=True),
+            settled,
             parents=[ours] if foreign else [ours, theirs],
             message=message or f"merge {other}",
             given=given,

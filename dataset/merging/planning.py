@@ -1,8 +1,8 @@
 """Owns bringing two lines of a dataset together, sample by sample, against the version where they parted.
 
 What one side changed and the other did not is taken as changed. Where both changed a label differently, a rule or a
-person decides. Groups that got their part on both sides independently go where they were trained on: whoever
-trained on a recording must never be tested on it.
+person decides. Groups that got their part, or a member, on both sides independently go where they were trained on:
+whoever trained on a recording must never be tested on it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from dataset.entries import PARTS
 from dataset.merging.conflicts import REMOVED, LabelConflict, decide
-from dataset.merging.groups import merge_groups, with_group_parts, with_moved
+from dataset.merging.groups import led_by_members, merge_groups, regrouped, with_group_parts, with_moved
 from dataset.merging.sides import Side, Sides
 from dataset.storing.rows import entry_schema, hex_of, keys_of, rows_at, same_rows
 from dataset.storing.snapshots import Snapshot, changed_counts
@@ -86,8 +86,9 @@ def merge_snapshots(
     rows = _rows(sides, chosen)
     rows = _by_hand(rows, sides, chosen, {each: by_hand[each] for each in decided if each in by_hand}, now)
     gone = sides.keys[sides.ours.there & (chosen == _GONE)]
-    groups, moved = merge_groups(bases, ours, theirs)
-    rows = with_group_parts(rows, ours, theirs, groups)
+    anew, led = regrouped(rows, sides)
+    groups, moved = led_by_members(*merge_groups(bases, ours, theirs), ours, led)
+    rows = with_group_parts(rows, ours, theirs, groups, anew)
     rows = _other_than(ours, with_moved(rows, ours, groups, moved, gone))
     touched = np.concatenate([keys_of(rows), gone])
     entries = ours.entries.with_changes(rows, gone)

@@ -17,7 +17,7 @@ from ecosight.errors import InvalidInput, Refused
 if TYPE_CHECKING:
     from ecosight.ports import BlobStore
 
-__all__ = ["RULES", "Violation", "allowed", "checked_overrides"]
+__all__ = ["RULES", "Violation", "allowed", "checked_overrides", "newly_broken"]
 
 RULES = {
     "group": "one recording, burst or site is on two sides",
@@ -72,23 +72,8 @@ def allowed(
         given: rule -> reason, for this version.
     Raises: Refused: something is on two sides, and no override names the rule. Nothing was stored then.
     """
-    broken = sorted(set(violations))
-    if broken:
-        known = {(each.name, what) for each in before for what in json.loads(blobs.get(each.covers))}
-        broken = [each for each in broken if (each.rule, each.what) not in known]
-    reasons = {each.rule: each.reason for each in broken if each.reason} | dict(given)
-    refused = [each for each in broken if each.rule not in reasons]
-    if refused:
-        rule = refused[0].rule
-        examples = [each.what for each in refused if each.rule == rule]
-        shown = [each.shown or each.what for each in refused if each.rule == rule]
-        raise Refused(
-            f"{RULES[rule]}: {'; '.join(shown[:3])}" + (f" and {len(examples) - 3} more" if examples[3:] else ""),
-            hint=f"Let them be on one side, or give a reason: --override {rule}='…' (it stays visible for good).",
-            rule=rule,
-            count=len(examples),
-            examples=examples[:_SHOWN],
-        )
+    broken = newly_broken(violations, before=before, given=given, blobs=blobs)
+    reasons = _reasons(broken, given)
     made = []
     for rule in sorted({each.rule for each in broken}):
         of_rule = [each for each in broken if each.rule == rule]
@@ -105,3 +90,36 @@ def allowed(
             )
         )
     return (*before, *made)
+
+
+def newly_broken(
+    violations: Iterable[Violation], *, before: Sequence[Override], given: Mapping[str, str], blobs: BlobStore
+) -> list[Violation]:
+    """The violations that no override covers yet, in order; each has a reason. Writes nothing.
+
+    Args: as ``allowed``.
+    Raises: Refused: one has no reason.
+    """
+    broken = sorted(set(violations))
+    if broken:
+        known = {(each.name, what) for each in before for what in json.loads(blobs.get(each.covers))}
+        broken = [each for each in broken if (each.rule, each.what) not in known]
+    reasons = _reasons(broken, given)
+    refused = [each for each in broken if each.rule not in reasons]
+    if refused:
+        rule = refused[0].rule
+        examples = [each.what for each in refused if each.rule == rule]
+        shown = [each.shown or each.what for each in refused if each.rule == rule]
+        raise Refused(
+            f"{RULES[rule]}: {'; '.join(shown[:3])}" + (f" and {len(examples) - 3} more" if examples[3:] else ""),
+            hint=f"Let them be on one side, or give a reason: --override {rule}='…' (it stays visible for good).",
+            rule=rule,
+            count=len(examples),
+            examples=examples[:_SHOWN],
+        )
+    return broken
+
+
+def _reasons(broken: Iterable[Violation], given: Mapping[str, str]) -> dict[str, str]:
+    """Rule -> why it may be broken."""
+    return {each.rule: each.reason for each in broken if each.reason} | dict(given)

@@ -78,6 +78,7 @@ def begin_set(
     )
     settled = replace(settled, snapshot=replace(settled.snapshot, overrides=_inherited(source, settled)))
     if dry_run:
+        repository.check(settled, given)
         return None, settled
     stored = repository.store(
         settled,

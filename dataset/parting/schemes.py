@@ -87,8 +87,10 @@ def checked_scheme(by: str, holdout: Mapping[str, Sequence[str]] | None = None) 
         raise InvalidInput(f"nothing splits by {by!r}", hint=f"Known: {', '.join(SCHEMES)}.")
     scheme: dict[str, Any] = {"by": by}
     if holdout:
-        if by != "station" or not set(holdout) <= set(PARTS):
-            raise InvalidInput("stations are held out by the scheme station only", hint="For example test=north,creek.")
+        if by != "station":
+            raise InvalidInput("stations are held out by the scheme station only", hint="Add --by station.")
+        if unknown := sorted(set(holdout) - set(PARTS)):
+            raise InvalidInput(f"there is no part {unknown[0]!r}", hint="For example test=north,creek.")
         holdout = {part: [composed(station) for station in stations] for part, stations in holdout.items()}
         told = Counter(station for stations in holdout.values() for station in set(stations))
         if twice := sorted(station for station, parts in told.items() if parts > 1):

@@ -67,7 +67,7 @@ def _read(source: Source, path: Path) -> Iterator[Found | Skipped]:
     classes = _by_id(whole["categories"], f"{path.name}: categories")
     pictures = _by_id(whole["images"], f"{path.name}: images")
     fold = fold_in(path.stem) or fold_in(path.parent.name)
-    seen: set[Any] = set()
+    seen: set[str] = set()
     for place, each in enumerate(whole["annotations"]):
 
         def make(each: Any = each) -> Found:
@@ -85,8 +85,8 @@ def _found(
     source: Source,
     path: Path,
     told: Mapping[str, Any],
-    pictures: Mapping[Any, Mapping[str, Any]],
-    classes: Mapping[Any, Mapping[str, Any]],
+    pictures: Mapping[str, Mapping[str, Any]],
+    classes: Mapping[str, Mapping[str, Any]],
     fold: str | None,
 ) -> Found:
     picture, label = pictures.get(_key(told.get("image_id"))), classes.get(_key(told.get("category_id")))
@@ -113,8 +113,8 @@ def _found(
     return Found(path=file, label=text(label.get("name"), "the category's name"), fold=fold, box=box)
 
 
-def _by_id(rows: list[Any], what: str) -> dict[Any, dict[str, Any]]:
-    found: dict[Any, dict[str, Any]] = {}
+def _by_id(rows: list[Any], what: str) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
     for place, each in enumerate(rows):
         one = mapped(each, f"{what}[{place}]")
         if found.setdefault(_key(one.get("id")), one) is not one:
@@ -122,5 +122,8 @@ def _by_id(rows: list[Any], what: str) -> dict[Any, dict[str, Any]]:
     return found
 
 
-def _key(value: Any) -> Any:
-    return value if isinstance(value, int | str) else repr(value)
+def _key(value: Any) -> str:
+    """An id as text. Some tools write one list with 1 and the other with 1.0 or "1"; "01" is another one."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return re.sub(r"^(-?\d+)\.0+$", r"\1", str(value))

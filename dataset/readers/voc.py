@@ -97,7 +97,8 @@ def _folds(source: Source) -> dict[str, str]:
     found: dict[str, str] = {}
     for fold in _FOLDS:
         for path in source.notes(".txt"):
-            if path.name == f"{fold}.txt" and "ImageSets" in path.parts:
+            # Beside it lie lists for other tasks, such as ImageSets/Segmentation, of other pictures.
+            if path.relative_to(source.root).parts[-3:] == ("ImageSets", "Main", f"{fold}.txt"):
                 for line in path.read_text(encoding_of(path), "replace").splitlines():
                     if line.split():
                         found.setdefault(line.split()[0], fold)

@@ -38,6 +38,7 @@ def find_duplicates(
     Raises: Unavailable: the cache cannot be used. Cancelled.
     """
     import numpy as np
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     from dataset.similar.candidates import find_candidates
 
@@ -58,8 +59,10 @@ def find_duplicates(
     candidates = find_candidates(
         prints.postings, None if new is None else np.array([each in new for each in ids], bool)
     )
-    for one, other, similarity in _near(ids, first, candidates, store, joined, progress):
-        _join(joined, pairs, one, other, "near", similarity)
+    # One thread: the products of two thumbs are so small that BLAS's threads mostly wait for each other.
+    with threadpool_limits(1):
+        for one, other, similarity in _near(ids, first, candidates, store, joined, progress):
+            _join(joined, pairs, one, other, "near", similarity)
     return DuplicateReport(
         samples=len(rows),
         clusters=clusters_of(rows, pairs, joined.roots()),
@@ -113,7 +116,8 @@ def _near(
 ) -> Iterator[tuple[int, int, float]]:
     """Pairs of rows that are near copies; the caller joins each before it asks for the next.
 
-    In one thread: a comparison takes a fifth of a millisecond, half of it in Python, and two threads took longer.
+    In one thread: a comparison of two recordings takes a fifth of a millisecond, half of it in Python, and two threads
+    took longer. One of two pictures takes some ten milliseconds.
     """
     compare, threshold = store.fingerprinter.compare, store.fingerprinter.threshold
     with progress.task("comparing", len(candidates.votes), "pair") as task:

@@ -123,7 +123,15 @@ def read_manifest(blobs: BlobStore, digest: str, *, name: str | None = None) -> 
     Raises: NotFound: no such blob. IntegrityError: damaged, or no manifest.
     """
     try:
-        manifest: dict[str, Any] = json.loads(blobs.get(digest))
+        data = blobs.get(digest)
+    except IntegrityError as error:
+        raise IntegrityError(
+            f"the stored bytes of {digest}, a version of the dataset {name or 'named'!r}, are damaged",
+            hint="Delete that blob and pull from a remote that has it, or restore it from a backup.",
+            digest=digest,
+        ) from error
+    try:
+        manifest: dict[str, Any] = json.loads(data)
         right = manifest.get("format") in (1, FORMAT) and name in (None, manifest.get("name"))
     except (ValueError, AttributeError):
         right = False

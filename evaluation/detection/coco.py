@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,8 +25,8 @@ def from_coco(
     Raises: InvalidInput: a key is missing, or an id is not listed; the sentence names the row.
     """
     try:
-        images = [str(each["id"]) for each in truth["images"]]
-        names = {each["id"]: str(each["name"]) for each in truth["categories"]}
+        images = [_id(each["id"]) for each in truth["images"]]
+        names = {_id(each["id"]): str(each["name"]) for each in truth["categories"]}
         rows = list(truth["annotations"])
     except (KeyError, TypeError) as error:
         raise InvalidInput(
@@ -56,14 +57,15 @@ def from_coco(
 
 
 def _row(
-    each: Any, names: Mapping[Any, str], where: str, also: Sequence[str] = ()
+    each: Any, names: Mapping[str, str], where: str, also: Sequence[str] = ()
 ) -> tuple[str, str, list[float], dict[str, float]]:
     """Picture, class, box, and the other numbers; a number that is null or left out is that of an ordinary box."""
     try:
         missing = [key for key in ("image_id", "category_id", "bbox", *also) if each.get(key) is None]
         if missing:
             raise InvalidInput(f"{where} has no {', '.join(missing)}")
-        if each["category_id"] not in names:
+        label = names.get(_id(each["category_id"]))
+        if label is None:
             raise InvalidInput(f"{where} is of category {each['category_id']!r}, which is not listed")
         _, _, width, height = box = [float(value) for value in each["bbox"]]
         usual = {"iscrowd": 0.0, "ignore": 0.0, "area": width * height, "score": 0.0}
@@ -72,4 +74,11 @@ def _row(
         raise InvalidInput(
             f"{where} makes no sense: {error}", hint="bbox is x, y, width, height; the rest are ids and numbers."
         ) from error
-    return str(each["image_id"]), names[each["category_id"]], box, numbers
+    return _id(each["image_id"]), label, box, numbers
+
+
+def _id(value: Any) -> str:
+    """An id as text. Some tools write one list with 1 and the other with 1.0 or "1"; "01" is another one."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return re.sub(r"^(-?\d+)\.0+$", r"\1", str(value))

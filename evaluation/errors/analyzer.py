@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import inspect
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ class ErrorAnalyzer:
         trained_on: sample ids or groups that the model learned from. Their labels are not judged, because a model
             repeats what it was taught.
         settings: see ``analyse_errors``.
+    Raises: TypeError: there is no such setting.
     """
 
     def __init__(
@@ -34,6 +36,7 @@ class ErrorAnalyzer:
     ) -> None:
         self.predictions = predictions
         self._settings = {"trained_on": trained_on, "seed": seed, **settings}
+        _check_names(self._settings)
         self._analysis: ErrorAnalysis | None = None
 
     @classmethod
@@ -54,6 +57,7 @@ class ErrorAnalyzer:
         from ecosight.progress import NullProgress
         from evaluation.measuring import answer
 
+        _check_names({"seed": 0, **settings})  # before the model is asked, which takes long
         return cls(answer(servable, entries, blobs, progress or NullProgress(), caveats=caveats), **settings)
 
     def analyze(self) -> ErrorAnalysis:
@@ -69,3 +73,8 @@ class ErrorAnalyzer:
     def write(self, folder: Path | str, read: ReadMedia | None = None) -> list[Path]:
         """errors.json, review.json, review.csv and errors.html; see ``write_errors``. Returns: the files."""
         return write_errors(self.analyze(), Path(folder), read)
+
+
+def _check_names(settings: Mapping[str, Any]) -> None:
+    """Raises: TypeError: ``analyse_errors`` knows no such setting."""
+    inspect.signature(analyse_errors).bind(None, **settings)

@@ -14,6 +14,7 @@ from evaluation.classification import part_digest
 from evaluation.counting import BINS, bin_of, without_chance
 from evaluation.curves import thin_curve
 from evaluation.estimates import Estimate
+from evaluation.given import array_of, check_groups
 from evaluation.multilabel.counting import LabelCells
 from evaluation.multilabel.report import OVERALL, MultilabelReport
 from evaluation.ranking import Ranking
@@ -128,8 +129,8 @@ class _Measured:
 def _checked(
     truth: Any, probabilities: Any, labels: Sequence[str], groups: Sequence[str], thresholds: Any
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]]:
-    there, table = np.asarray(truth), np.asarray(probabilities, dtype=np.float64)
-    if len(there) == 0:
+    there, table = array_of(truth, "the truth"), array_of(probabilities, "the probabilities").astype(np.float64)
+    if there.shape[:1] == (0,):
         raise NotEnoughData("there are no test samples to measure on", hint="Ingest more recordings.")
     fits = there.shape == table.shape == (len(groups), len(labels)) and len(set(labels)) == len(labels) > 0
     if not fits or not np.isin(there, (0, 1)).all():
@@ -140,7 +141,8 @@ def _checked(
         )
     if not ((table >= 0) & (table <= 1)).all():
         raise InvalidInput("a probability is not between 0 and 1", hint="Apply a sigmoid to logits first.")
-    at = np.asarray(thresholds, dtype=np.float64).reshape(-1)
+    check_groups(groups)
+    at = array_of(thresholds, "the thresholds, one number or one a label").astype(np.float64).reshape(-1)
     if at.size not in (1, len(labels)) or not ((at >= 0) & (at <= 1)).all():
         raise InvalidInput(f"thresholds must be one number from 0 to 1, or {len(labels)} of them")
     at = np.broadcast_to(at, (len(labels),))

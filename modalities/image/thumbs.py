@@ -18,7 +18,9 @@ _UNIT, _MOST_CUT, _COARSE = 0.005, 24, 4
 """How much may be cut off along one axis, in units of a share of it; looked for in coarse steps, then unit by unit."""
 _FLAT = 4.0
 """Grey values; a contrast below it is noise."""
-PARAMETERS = (_SIDE, _ROUGH, _SEEN, _BLOCK, _UNIT, _MOST_CUT, _COARSE, _FLAT)
+_DARK, _LIGHT, _HALF = 8.0, 240.0, 0.5
+"""Grey values beyond which a field may have been cut off at black or white; the share that must lie between."""
+PARAMETERS = (_SIDE, _ROUGH, _SEEN, _BLOCK, _UNIT, _MOST_CUT, _COARSE, _FLAT, _DARK, _LIGHT, _HALF)
 Cut = tuple[int, int]
 """What is cut off at the two ends of an axis, in units."""
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
@@ -41,7 +43,8 @@ def agreement(one: bytes, other: bytes) -> float:
     """How well the worst place of one thumb fits the other, 0 to 1: 1 is the same picture, made brighter or not.
 
     One may be a part of the other: along each axis up to 12% may be cut off, at both ends together. Where both fit
-    best, grey values are matched by a line (brightness and contrast), and what is left is looked at block by block:
+    best, grey values are matched by a line (brightness and contrast) that ends at black and white, as a picture that
+    was made brighter does, and what is left is looked at block by block:
     compression leaves little everywhere, an animal that moved leaves much in one place.
 
     Returns: 1 less the largest deviation of a block, root mean square, in units of the picture's contrast.
@@ -58,11 +61,29 @@ def _fit(inner: NDArray[np.float32], outer: NDArray[np.float32]) -> float:
     wanted = _centred(inner, _SEEN)
     for _ in range(2):  # one axis after the other, each from where the other one fits best
         down, right, _ = _best(wanted, outer, _around(down), [right])
-        down, right, part = _best(wanted, outer, [down], _around(right))
-    gain = max(float(part @ wanted) / max(float(part @ part), 1e-6), 0.0)
-    left = (wanted - gain * part).reshape(_SEEN // _BLOCK, _BLOCK, _SEEN // _BLOCK, _BLOCK)
+        down, right, _ = _best(wanted, outer, [down], _around(right))
+    left = _left(_drawn_as((0, 0), (0, 0), inner), _drawn_as(down, right, outer))
+    left = left.reshape(_SEEN // _BLOCK, _BLOCK, _SEEN // _BLOCK, _BLOCK)
     contrast = max(float(wanted.std()), _FLAT)
     return float(np.clip(1 - np.sqrt((left**2).mean(axis=(1, 3))).max() / contrast, 0, 1))
+
+
+def _left(wanted: NDArray[np.float32], part: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What a line from the grey values of a part to those that are wanted does not explain; float32 (n,) each.
+
+    Fields near black or white in either are left out of the line: what was cut off there lies on none.
+    """
+    within = (np.minimum(wanted, part) > _DARK) & (np.maximum(wanted, part) < _LIGHT)
+    seen = within if within.mean() >= _HALF else np.ones_like(within)
+    mean, mean_of_part = wanted[seen].mean(), part[seen].mean()
+    x, y = part[seen] - mean_of_part, wanted[seen] - mean
+    gain = max(float(x @ y) / max(float(x @ x), 1e-6), 0.0)
+    return np.asarray(wanted - np.clip(mean + gain * (part - mean_of_part), 0, 255), np.float32)
+
+
+def _drawn_as(down: Cut, right: Cut, thumb: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What is left of a thumb after two cuts, in the fields that are compared, float32 (fields * fields,)."""
+    return np.asarray((_window(down, _SEEN) @ thumb @ _window(right, _SEEN).T).ravel())
 
 
 def _best(

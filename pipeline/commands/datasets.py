@@ -156,20 +156,21 @@ def commit(
     guard_against_copies(bench, branch=branch)
     waiting = unversioned(datasets, bench.samples, branch) if everything else []
     also = changes_from_samples(waiting, station=datasets.station) if waiting else None
+    opened = datasets.tags.opened() if branch == "main" else None
+    tag = datasets.tags.get(opened) if opened else None
+    asked: dict[str, Any] = {
+        "branch": branch,
+        "overrides": read_overrides(override),
+        "ratios": tag.splits if tag else None,
+        "also": also,
+    }
     if dry_run:
+        stage.rehearse(**asked)
         counts = stage.counts(branch).as_dict() | {"unversioned": len(waiting)}
         text = ", ".join(f"{name} {many}" for name, many in counts.items())
         print_result({"dry_run": True, **counts}, as_json=as_json, text=f"would commit: {text}")
         return
-    opened = datasets.tags.opened() if branch == "main" else None
-    tag = datasets.tags.get(opened) if opened else None
-    version, created = stage.commit(
-        message=message or (f"{tag.name}: {tag.description}" if tag else "commit"),
-        branch=branch,
-        overrides=read_overrides(override),
-        ratios=tag.splits if tag else None,
-        also=also,
-    )
+    version, created = stage.commit(message=message or (f"{tag.name}: {tag.description}" if tag else "commit"), **asked)
     if tag is not None:
         datasets.tags.move(tag.name, version.ref.digest)
     name = datasets.shown(version, branch=branch)[version.ref.digest]

@@ -101,6 +101,7 @@ def test_damage_is_told_in_one_sentence_by_fsck_and_by_the_verb_that_meets_it(
         with pytest.raises((IntegrityError, NotFound), match=digest) as told:
             verb()
         assert told.value.hint
+        assert "ingest" not in told.value.hint or what != "manifest"  # no file makes a version again
     assert open_remote(str(tmp_path / "remote")).refs.names() == []
     if what != "sample":
         before = set(fresh.blobs.digests())

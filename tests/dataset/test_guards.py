@@ -35,6 +35,8 @@ def torn(repository: DatasetRepository, name: str = "s0a") -> Any:
 
 def test_a_group_on_two_sides_is_refused_and_nothing_is_moved(repository: DatasetRepository) -> None:
     before = repository.resolve()
+    with pytest.raises(Refused, match="one recording, burst or site is on two sides: night 0"):
+        repository.rehearse(torn(repository))
     with pytest.raises(Refused, match="one recording, burst or site is on two sides: night 0") as refused:
         repository.commit_changes(torn(repository), message="by hand")
     assert refused.value.context == {"rule": "group", "count": 1, "examples": ["night 0"]}
@@ -43,9 +45,10 @@ def test_a_group_on_two_sides_is_refused_and_nothing_is_moved(repository: Datase
 
 
 def test_an_override_is_recorded_and_stays_visible_in_every_later_version(repository: DatasetRepository) -> None:
-    version, _ = repository.commit_changes(
-        torn(repository), message="by hand", overrides={"group": "the official split"}
-    )
+    given, before = {"group": "the official split"}, sorted(repository.blobs.digests())
+    assert repository.rehearse(torn(repository), overrides=given).changed
+    assert sorted(repository.blobs.digests()) == before
+    version, _ = repository.commit_changes(torn(repository), message="by hand", overrides=given)
     (override,) = version.overrides
     assert (override.name, override.reason, override.version, override.count) == ("group", "the official split", 2, 1)
     assert list(override.examples) == ["night 0"]

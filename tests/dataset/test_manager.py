@@ -99,12 +99,22 @@ def test_creating_twice_is_creating_once(manager: DatasetManager) -> None:
     assert manager.repository.tags.opened() == "v1.1.0"  # a closed name is not opened again
 
 
+@pytest.mark.parametrize(
+    "splits", ["70/20/10", "0.7,0.2,0.1", [0.7, 0.2, 0.1], {"train": "0.7", "val": 0.2, "test": 0.1}]
+)
+def test_shares_may_be_text_or_a_list(manager: DatasetManager, splits: Any) -> None:
+    assert manager.create_version("v1.0.0", splits=splits).splits == SPLITS
+
+
 def test_names_that_mean_something_else_are_refused(manager: DatasetManager) -> None:
     for name in ("v3", "12", "head", "latest", "", "a/b", "x" * 65, "f" * 64):
         with pytest.raises(InvalidInput):
             manager.create_version(name)
     with pytest.raises(InvalidInput, match="together 1"):
         manager.create_version("v1.0.0", splits={"train": 1.0})
+    for wrong in ([0.7, 0.3], {"train": "most", "val": "some", "test": "some"}, "0.7,0.2", 3, {}):
+        with pytest.raises(InvalidInput):
+            manager.create_version("v1.0.0", splits=wrong)  # type: ignore[arg-type]
     with pytest.raises(NotFound, match=r"no version named 'v9\.0'"):
         manager.add_images("v9.0", [], [])
 
@@ -144,7 +154,7 @@ def test_the_script_does_what_the_documents_show(tmp_path: Path) -> None:
     write_sounds(tmp_path / "annotations", {"fox": 10, "owl": 10})
     (tmp_path / "annotations" / "owl" / "broken.wav").write_bytes(b"RIFF")
     command = [sys.executable, FACE, "--create-version", "v1.1.0", "--add-data", "./annotations"]
-    command += ["--splits", "0.7,0.2,0.1", "--base-path", "./datasets"]
+    command += ["--splits", "70/20/10", "--base-path", "./datasets"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "version v1.1.0 is open (train 0.7, val 0.2, test 0.1)" in done.stdout
     assert "accepted 20, duplicates 0, refused 1" in done.stdout
@@ -163,5 +173,5 @@ def test_the_script_fails_with_a_sentence_and_a_hint(tmp_path: Path, capsys: pyt
     assert main([*base, "--add-data", str(tmp_path)]) == 4
     assert main([*base, "--show", "v8"]) == 4
     told = capsys.readouterr().err
-    assert "error: --splits '0.7,0.3' is not three shares\nhint: Such as 0.7,0.2,0.1." in told
+    assert "error: '0.7,0.3' is not three shares\nhint: Such as 0.7,0.2,0.1 or 70/20/10." in told
     assert "Traceback" not in told

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataset.changes import relabelled, removed
+from dataset.entries import PARTS
 from dataset.merging.conflicts import deciding_rules, read_decisions, write_conflicts
 from dataset.merging.joining import merge
 from dataset.versions import DatasetRepository
@@ -210,6 +211,23 @@ def test_a_group_that_one_side_trained_on_is_tested_on_by_nobody(forked: Dataset
         assert merged[f"a{n}"] == merged[f"b{n}"] == most_trained
 
 
+@pytest.mark.parametrize("named_on", ["main", "night"])
+def test_files_that_one_side_took_in_without_their_recordings_go_where_these_were_trained_on(
+    forked: DatasetRepository, named_on: str
+) -> None:
+    for branch in ("main", "night"):
+        groups = [f"recording {n // 4}" if branch == named_on else None for n in range(40)]
+        new = [sample(f"x{n}", group=group) for n, group in enumerate(groups)]
+        forked.extend(new, message="the same files", branch=branch)
+    before = [parts_of(forked, branch) for branch in ("main", "night")]
+    assert merge(forked, "night").outcome == "merged"
+    merged = parts_of(forked)
+    for n in range(40):
+        members = [f"x{4 * (n // 4) + each}" for each in range(4)]
+        trained = min((side[name] for side in before for name in members), key=PARTS.index)
+        assert merged[f"x{n}"] == trained
+
+
 def test_near_duplicates_from_two_sides_are_refused_without_an_override(forked: DatasetRepository) -> None:
     forked.extend([sample(f"a{n}") for n in range(9)], message="here")
     forked.extend([sample(f"b{n}") for n in range(9)], message="there", branch="night")
@@ -217,13 +235,18 @@ def test_near_duplicates_from_two_sides_are_refused_without_an_override(forked: 
     one = next(name for name in here if name.startswith("a") and here[name] == "train")
     two = next(name for name in there if name.startswith("b") and there[name] == "test")
     forked.near_duplicates = lambda ids: [(id_of(one), id_of(two))]
+    with pytest.raises(Refused, match="near-duplicates are on two sides"):
+        merge(forked, "night", dry_run=True)
     with pytest.raises(Refused, match="near-duplicates are on two sides") as refused:
         merge(forked, "night")
     assert "--override near-duplicates" in refused.value.hint
     assert f"{one}.note ({id_of(one)[:12]}, train)" in refused.value.message
     assert f"{two}.note ({id_of(two)[:12]}, test)" in refused.value.message
     assert refused.value.context["examples"] == [" ".join(sorted((id_of(one), id_of(two))))]
-    report = merge(forked, "night", overrides={"near-duplicates": "other animals"})
+    given, before = {"near-duplicates": "other animals"}, sorted(forked.blobs.digests())
+    assert merge(forked, "night", overrides=given, dry_run=True).outcome == "would merge"
+    assert sorted(forked.blobs.digests()) == before
+    report = merge(forked, "night", overrides=given)
     assert report.version is not None
     assert [(each.name, each.reason, each.count) for each in report.version.overrides] == [
         ("near-duplicates", "other animals", 1)
@@ -273,7 +296,9 @@ sides = st.dictionaries(st.sampled_from(NAMES), st.sampled_from(["fox", "owl", "
 more = st.sets(st.integers(0, 8), max_size=4)
 
 
-def change(repository: DatasetRepository, branch: str, labels: dict[str, str], new: set[int]) -> None:
+def change(
+    repository: DatasetRepository, branch: str, labels: dict[str, str], new: set[int], *, dens: bool = True
+) -> None:
     put = {id_of(name): label for name, label in labels.items() if label != "-"}
     if put:
         repository.commit_changes(relabelled(put), message="labels", branch=branch)
@@ -281,7 +306,7 @@ def change(repository: DatasetRepository, branch: str, labels: dict[str, str], n
     if gone:
         repository.commit_changes(removed(gone), message="gone", branch=branch)
     if new:
-        samples = [sample(f"n{number}", "wolf", group=f"den {number % 3}") for number in sorted(new)]
+        samples = [sample(f"n{number}", "wolf", group=f"den {number % 3}" if dens else None) for number in sorted(new)]
         repository.extend(samples, message="new", branch=branch)
 
 
@@ -293,16 +318,16 @@ def contents(repository: DatasetRepository, branch: str) -> Any:
 
 
 @settings(max_examples=60)
-@given(sides, sides, more, more)
+@given(sides, sides, more, more, st.booleans())
 def test_merging_is_commutative_where_there_is_no_conflict_and_idempotent(
-    one: dict[str, str], two: dict[str, str], new_one: set[int], new_two: set[int]
+    one: dict[str, str], two: dict[str, str], new_one: set[int], new_two: set[int], dens: bool
 ) -> None:
     repository = in_memory()
     repository.extend([sample(name) for name in NAMES], message="first")
     start = repository.resolve()
     for branch, labels, new in (("a", one, new_one), ("b", two, new_two)):
         repository.branches.create(branch, start)
-        change(repository, branch, labels, new)
+        change(repository, branch, labels, new, dens=dens or branch == "a")
     repository.branches.create("a2", repository.resolve("a"))
     first = merge(repository, "b", into="a", rules=["theirs"])
     if not first.conflicts:

@@ -121,6 +121,8 @@ def test_stations_that_are_named_are_held_out(repository: DatasetRepository) -> 
     assert set(parts) == set(STATIONS)
     with pytest.raises(InvalidInput, match="'north' cannot be held out in two parts"):
         begin_set(repository, "both", by="station", holdout={"test": ["north"], "val": ["north"]})
+    with pytest.raises(InvalidInput, match="no part 'dev'"):
+        begin_set(repository, "dev", by="station", holdout={"dev": ["north"]})
 
 
 def test_a_station_is_one_whichever_way_its_accents_are_written() -> None:
@@ -202,6 +204,16 @@ def test_a_dry_run_of_a_split_makes_no_branch(repository: DatasetRepository) -> 
     assert made is None
     assert len(settled.snapshot.entries) == 140
     assert list(repository.branches.all()) == ["main"]
+
+
+def test_a_dry_run_of_a_split_is_refused_as_the_split_is(repository: DatasetRepository) -> None:
+    parts = {entry.sample_id: entry.station for entry in entries(repository, "main")}
+    north, creek = (next(each for each in parts if parts[each] == name) for name in ("north", "creek"))
+    repository.near_duplicates = lambda ids: [(north, creek)]
+    holdout = {"test": ["north"], "val": ["creek"]}
+    for dry_run in (True, False):
+        with pytest.raises(Refused, match=r"(near-duplicates are|one station is) on two sides"):
+            begin_set(repository, "x", by="station", holdout=holdout, dry_run=dry_run)
 
 
 @settings(max_examples=40)

@@ -237,11 +237,16 @@ def test_a_report_of_endless_brackets_is_refused(tmp_path: Path) -> None:
         ([0], [[0.5, 0.6]], ["a", "b"], ["g"]),
         ([0], [[1.5, -0.5]], ["a", "b"], ["g"]),
         ([0], [[float("nan"), 0.5]], ["a", "b"], ["g"]),
+        ([[0], [1]], [[0.5, 0.5]] * 2, ["a", "b"], ["g", "h"]),
+        (["a"], [[0.5, 0.5]], ["a", "b"], ["g"]),
+        ([0], [["0.5", "half"]], ["a", "b"], ["g"]),
+        ([0, 1], [[0.5, 0.5], [1.0]], ["a", "b"], ["g", "h"]),
+        ([0, 1], [[0.5, 0.5]] * 2, ["a", "b"], [0, 1]),
     ],
 )
 def test_input_that_does_not_fit_is_refused(truth: Any, table: Any, labels: Any, groups: Any) -> None:
     with pytest.raises(InvalidInput):
-        evaluate((truth, np.array(table), labels, groups))
+        evaluate((truth, table, labels, groups))
 
 
 def test_no_samples_are_not_enough() -> None:

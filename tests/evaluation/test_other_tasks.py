@@ -36,6 +36,14 @@ def test_boxes_in_the_form_of_coco_are_measured() -> None:
     assert report.precision.value == 0.5
 
 
+def test_ids_of_coco_are_the_same_as_floats_and_as_text() -> None:
+    asked: Any = {"bootstrap_samples": 20, "groups": {"1": "a", "2": "a", "3": "b"}}
+    plain = ModelEvaluator.evaluate_detections(TRUTH, FOUND, **asked)
+    for write in (float, str, lambda number: f"{number}.0"):
+        found = [{**each, **{key: write(each[key]) for key in ("image_id", "category_id")}} for each in FOUND]
+        assert ModelEvaluator.evaluate_detections(TRUTH, found, **asked) == plain
+
+
 @pytest.mark.parametrize(
     ("truth", "found", "told"),
     [

@@ -51,6 +51,11 @@ def test_answers_are_put_beside_the_truth_whatever_the_order_of_the_samples() ->
     assert report.accuracy.value == pytest.approx(2 / 3)
 
 
+def test_a_sample_that_is_there_twice_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="the sample a is there twice"):
+        predictions([0, 1, 0])
+
+
 def test_answers_that_do_not_fit_are_refused() -> None:
     with pytest.raises(InvalidInput, match="do not fit 1 samples"):
         Predictions.of(

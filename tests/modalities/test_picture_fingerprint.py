@@ -55,6 +55,7 @@ COPIES: dict[str, Callable[[Picture], bytes]] = {
     "5% cut off to the right and below": lambda picture: stored(cut(picture, 0, 0, 0.05, 0.05)),
     "a bar of 4% below, as traps print it, cut off": lambda picture: stored(cut(picture, 0, 0, 0, 0.04)),
     "a fifth brighter": lambda picture: stored(ImageEnhance.Brightness(picture).enhance(1.2)),
+    "a third brighter": lambda picture: stored(ImageEnhance.Brightness(picture).enhance(1.33)),
     "a fifth darker": lambda picture: stored(ImageEnhance.Brightness(picture).enhance(0.8)),
     "without colour": lambda picture: stored(picture.convert("L")),
     "mirrored": lambda picture: stored(ImageOps.mirror(picture)),

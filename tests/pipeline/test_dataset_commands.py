@@ -84,6 +84,7 @@ def test_a_folder_becomes_versions_that_branch_merge_and_travel(project: Project
     state = dataset(project, "status")
     assert (state["unversioned"], state["staged"]["added"], state["open"]) == (0, 0, "v1.0.0")
     assert dataset(project, *commit, "again", expect=10)["error"]["code"] == "not_enough_data"
+    assert dataset(project, "commit", "--dry-run", expect=10)["error"]["code"] == "not_enough_data"
 
     report = dataset(project, "checkout", "v1.0.0", "out")
     assert (report["written"], report["linked"]) == (13, 12)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from project_kit import TONES_HZ, clip
 
 from dataset.entries import Entry
+from ecosight.errors import NoModel
 from ecosight.progress import NullProgress
 from pipeline import assess
 from pipeline.error_review import review_errors
@@ -95,3 +96,9 @@ def test_recordings_that_were_heard_wrong_are_on_the_page_and_on_the_list(bench:
     assert len(told.analysis.review) == 5
     assert told.analysis.label_errors.trained_on == 1
     assert told.lines()[0] == "guess/1 on main@v1/test"
+
+
+def test_a_folder_that_is_not_there_is_asked_of_no_registry() -> None:
+    for name in ("runs/last", "./model", "../model"):
+        with pytest.raises(NoModel, match="there is no model folder"):
+            assess.find_model(SimpleNamespace(), name)  # type: ignore[arg-type]

@@ -42,6 +42,15 @@ def test_coco_gives_a_sample_a_box_and_the_fold_of_its_file(layout: Any) -> None
     ]
 
 
+@pytest.mark.parametrize("write", [float, str, lambda number: f"{number}.0"])
+def test_ids_of_coco_are_the_same_as_floats_and_as_text(layout: Any, write: Any) -> None:
+    layout.picture("images/1.png")
+    layout.picture("images/2.png", seed=2)
+    box = {"image_id": write(1), "category_id": write(7), "bbox": [5, 6, 10, 12]}
+    layout.write("annotations/instances_train.json", coco(box))
+    assert [(each.path.name, each.label) for each in layout.read().found] == [("1.png", "fox")]
+
+
 def test_whole_pictures_are_those_of_one_class(layout: Any) -> None:
     layout.picture("1.png")
     layout.picture("2.png", seed=2)
@@ -88,6 +97,8 @@ def test_voc_counts_pixels_from_one_and_takes_folds_from_its_lists(layout: Any) 
     layout.write("Annotations/a.xml", voc("a.png", ("fox", 1, 1, 40, 30), ("fox", 5, 5, 60, 10)))
     layout.write("Annotations/cut.xml", voc("a.png", ("fox", 1, 1, 40, 30))[:60])
     layout.write("ImageSets/Main/test.txt", "a\n")
+    layout.write("ImageSets/Segmentation/train.txt", "a\n")
+    layout.write("ImageSets/train.txt", "a\n")
     seen = layout.read()
     assert [(e.path.name, e.fold, e.box.name) for e in seen.found] == [("a.png", "test", "0,0,40,30")]
     assert [each.reason for each in seen.skipped] == [

@@ -94,3 +94,5 @@ def test_wrong_requests_are_refused_in_a_sentence(say: Any) -> None:
         analyse_errors(say([], np.zeros((0, 2))), seed=0)
     with pytest.raises(InvalidInput, match="cannot hold -1 samples"):
         analyse_errors(hostile(say), seed=0, most=-1)
+    with pytest.raises(TypeError, match="foo"):
+        ErrorAnalyzer(hostile(say), foo=1)

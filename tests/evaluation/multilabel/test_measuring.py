@@ -153,6 +153,21 @@ def test_input_that_does_not_fit_is_refused(truth: Any, table: Any, more: Any) -
         evaluate(truth, np.array(table), **more)
 
 
+@pytest.mark.parametrize(
+    ("table", "more"),
+    [
+        ([[0.5, 0.5, 0.5]], {"thresholds": {"a": 0.5}}),
+        ([[0.5, 0.5, 0.5]], {"groups": [1]}),
+        ([[0.5, "x", 0.5]], {}),
+        ([[0.5], [0.5, 0.5]], {}),
+    ],
+)
+def test_what_is_no_table_of_numbers_is_refused(table: Any, more: Any) -> None:
+    given: Any = {"groups": ["g"], **more}
+    with pytest.raises(InvalidInput):
+        evaluate_multilabel([[1, 0, 1]], table, ["a", "b", "c"], **given)
+
+
 def test_no_samples_are_not_enough() -> None:
     with pytest.raises(NotEnoughData):
         evaluate(np.zeros((0, 3)), np.zeros((0, 3)))

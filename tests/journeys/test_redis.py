@@ -37,11 +37,11 @@ def test_a_canary_goes_on_while_redis_is_stopped_emptied_and_restarted(
         server.wait_until("/health/ready")
     with clients(servers) as (answers, failures):
         for harm in (redis_server.stop, redis_server.flush, redis_server.silence):
-            rollout_id = begin(servers[0])
+            rollout_id = begin(servers[0], pause_at=[3])  # a slow machine's command line comes seconds later
             wait(servers[1], rollout_id, "running")
             assert redis_server.keys("routing") != []
             harm()
-            wait(servers[1], rollout_id, "running", stage=2)
+            wait(servers[1], rollout_id, "running", "paused", stage=2)
             assert follow_one_epoch(servers)
             if harm == redis_server.stop:
                 redis_server.start()
@@ -98,19 +98,19 @@ def clients(servers: list[Server]) -> Iterator[tuple[Counter[str], list[str]]]:
             thread.join()
 
 
-def begin(server: Server) -> str:
-    body = {"candidate": "1", "strategy": "canary", "policy": {"steps": [20, 50, 100], **QUICK}}
+def begin(server: Server, **policy: Any) -> str:
+    body = {"candidate": "1", "strategy": "canary", "policy": {"steps": [20, 50, 100], **QUICK, **policy}}
     answer = server.http.post("/rollouts", json=body)
     assert answer.status_code == 202, answer.text
     return str(answer.json()["rollout"]["id"])
 
 
-def wait(server: Server, rollout_id: str, state: str, *, stage: int = 0, timeout_s: float = 60) -> None:
+def wait(server: Server, rollout_id: str, *states: str, stage: int = 0, timeout_s: float = 60) -> None:
     deadline = time.monotonic() + timeout_s
     rollout: dict[str, Any] = {}
     while time.monotonic() < deadline:
         rollout = server.http.get(f"/rollouts/{rollout_id}").json()["rollout"]
-        if rollout["state"] == state and rollout["stage"] >= stage:
+        if rollout["state"] in states and rollout["stage"] >= stage:
             return
         time.sleep(0.1)
     raise AssertionError(f"{rollout_id} is {rollout['state']}, stage {rollout['stage']}: {rollout['outcome']}")

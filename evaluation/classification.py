@@ -22,7 +22,7 @@ from evaluation.calibration import calibration, class_calibration
 from evaluation.counting import Answers, Cells, figures
 from evaluation.curves import thin_curve
 from evaluation.estimates import Estimate
-from evaluation.given import array_of, check_groups
+from evaluation.given import array_of, group_names
 from evaluation.ranking import Ranking
 from evaluation.report import OVERALL, ClassFigures, ClassificationReport, GroupFigures
 from evaluation.resampling import Spread, class_supports
@@ -68,6 +68,7 @@ def evaluate_classification(
         probability); Nixon et al. (2019), "Measuring Calibration in Deep Learning" (the same of every class);
         Brier (1950), "Verification of forecasts expressed in terms of probability".
     """
+    groups = group_names(groups)
     answers = _checked(truth, probabilities, labels, groups)
     held = Groups(groups, seed=seed)
     measured = _Measured(answers, held, bootstrap_samples, seed)
@@ -105,7 +106,6 @@ def _checked(
         raise NotEnoughData("there are no test samples to measure on", hint="Ingest more recordings.")
     if true.ndim != 1:
         raise InvalidInput(f"the truth has shape {true.shape}", hint="One column number a sample: truth.ravel().")
-    check_groups(groups)
     if len(set(labels)) != len(labels) or table.shape != (len(true), len(labels)) or len(groups) != len(true):
         raise InvalidInput(
             f"{len(true)} samples in {len(set(labels))} classes do not fit probabilities of shape {table.shape} "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from ecosight.errors import InvalidInput
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["array_of", "check_groups"]
+__all__ = ["array_of", "group_names"]
 
 
 def array_of(values: Any, what: str) -> NDArray[Any]:
@@ -28,8 +28,10 @@ def array_of(values: Any, what: str) -> NDArray[Any]:
     return found
 
 
-def check_groups(groups: Sequence[str]) -> None:
-    """Raises: InvalidInput: a group is no text."""
-    wrong = [each for each in groups if not isinstance(each, str)][:1]
-    if wrong:
-        raise InvalidInput(f"the group {wrong[0]!r} is no text", hint="Groups are names: take str(group) of each.")
+def group_names(groups: Iterable[Any]) -> list[str]:
+    """Names of groups as text; whole numbers name groups too. Raises: InvalidInput: one is neither."""
+    given = list(groups)
+    for each in given:
+        if not isinstance(each, str | int | np.integer):
+            raise InvalidInput(f"the group {each!r} is no name", hint="Take text or a whole number for each sample.")
+    return [str(each) for each in given]

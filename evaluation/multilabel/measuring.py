@@ -14,7 +14,7 @@ from evaluation.classification import part_digest
 from evaluation.counting import BINS, bin_of, without_chance
 from evaluation.curves import thin_curve
 from evaluation.estimates import Estimate
-from evaluation.given import array_of, check_groups
+from evaluation.given import array_of, group_names
 from evaluation.multilabel.counting import LabelCells
 from evaluation.multilabel.report import OVERALL, MultilabelReport
 from evaluation.ranking import Ranking
@@ -54,6 +54,7 @@ def evaluate_multilabel(
     Source: Sorower (2010), "A Literature Survey on Algorithms for Multi-label Learning"; zero denominators as
         ``evaluation.multilabel.counting`` says, else as scikit-learn.
     """
+    groups = group_names(groups)
     there, table, at = _checked(truth, probabilities, labels, groups, thresholds)
     held = Groups(groups, seed=seed)
     measured = _Measured(there, table, table >= at, held, bootstrap_samples, seed)
@@ -141,7 +142,6 @@ def _checked(
         )
     if not ((table >= 0) & (table <= 1)).all():
         raise InvalidInput("a probability is not between 0 and 1", hint="Apply a sigmoid to logits first.")
-    check_groups(groups)
     at = array_of(thresholds, "the thresholds, one number or one a label").astype(np.float64).reshape(-1)
     if at.size not in (1, len(labels)) or not ((at >= 0) & (at <= 1)).all():
         raise InvalidInput(f"thresholds must be one number from 0 to 1, or {len(labels)} of them")

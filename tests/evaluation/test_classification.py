@@ -241,12 +241,20 @@ def test_a_report_of_endless_brackets_is_refused(tmp_path: Path) -> None:
         (["a"], [[0.5, 0.5]], ["a", "b"], ["g"]),
         ([0], [["0.5", "half"]], ["a", "b"], ["g"]),
         ([0, 1], [[0.5, 0.5], [1.0]], ["a", "b"], ["g", "h"]),
-        ([0, 1], [[0.5, 0.5]] * 2, ["a", "b"], [0, 1]),
+        ([0, 1], [[0.5, 0.5]] * 2, ["a", "b"], ["g", None]),
     ],
 )
 def test_input_that_does_not_fit_is_refused(truth: Any, table: Any, labels: Any, groups: Any) -> None:
     with pytest.raises(InvalidInput):
         evaluate((truth, table, labels, groups))
+
+
+def test_whole_numbers_name_groups_as_text_does() -> None:
+    truth, table = [0, 1, 0, 1], np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6], [0.3, 0.7]])
+    by_number = evaluate((truth, table, ["a", "b"], np.array([7, 7, 8, 9])))
+    by_name = evaluate((truth, table, ["a", "b"], ["7", "7", "8", "9"]))
+    assert by_number.accuracy == by_name.accuracy
+    assert by_number.test_digest == by_name.test_digest
 
 
 def test_no_samples_are_not_enough() -> None:

@@ -157,7 +157,7 @@ def test_input_that_does_not_fit_is_refused(truth: Any, table: Any, more: Any) -
     ("table", "more"),
     [
         ([[0.5, 0.5, 0.5]], {"thresholds": {"a": 0.5}}),
-        ([[0.5, 0.5, 0.5]], {"groups": [1]}),
+        ([[0.5, 0.5, 0.5]], {"groups": [None]}),
         ([[0.5, "x", 0.5]], {}),
         ([[0.5], [0.5, 0.5]], {}),
     ],

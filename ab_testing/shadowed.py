@@ -1,48 +1,36 @@
-"""A shadow's answers beside the champion's, to the same requests."""
+"""A shadow's answers beside the champion's to the same requests, one pair a key: its first."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from ab_testing.firsts import Firsts
 from ab_testing.stats.pairs import PairCounts
 from ecosight.rollouts import Exposure
 
 __all__ = ["ShadowedAnswers"]
 
 
-@dataclass(slots=True)
-class _Pair:
-    ours: str
-    champions: str
-    truth: str = ""
-
-
 class ShadowedAnswers:
-    """Of one rollout, by shadow. Each request is one pair. Used by one thread."""
+    """Of one rollout, by shadow. Used by one thread; exposures and truths may come in any order."""
 
     def __init__(self) -> None:
-        self._pairs: dict[str, dict[str, _Pair]] = {}
+        self._pairs: dict[str, Firsts[tuple[str]]] = {}
 
     def add(self, exposure: Exposure) -> None:
         """An answer of a shadow that did not fail."""
-        pair = _Pair(exposure.label, exposure.champion_label)
-        self._pairs.setdefault(exposure.intended, {})[exposure.id] = pair
+        self._note(exposure, "agreed" if exposure.label == exposure.champion_label else "pending")
 
     def label(self, exposure: Exposure, truth: str) -> None:
-        """The truth about an answer that was added."""
-        self._pairs[exposure.intended][exposure.id].truth = truth
+        """The truth about an answer that was added; another one than before corrects it."""
+        ours, champions = exposure.label, exposure.champion_label
+        if ours == champions:
+            return
+        winners = {ours: "candidate_right", champions: "control_right"}
+        self._note(exposure, winners.get(truth, "neither_right"))
 
     def counts(self, shadow: str) -> PairCounts:
-        agreed = ours = theirs = neither = pending = 0
-        for pair in self._pairs.get(shadow, {}).values():
-            if pair.ours == pair.champions:
-                agreed += 1
-            elif not pair.truth:
-                pending += 1
-            else:
-                ours += pair.ours == pair.truth
-                theirs += pair.champions == pair.truth
-                neither += pair.truth not in (pair.ours, pair.champions)
-        return PairCounts(
-            agreed=agreed, candidate_right=ours, control_right=theirs, neither_right=neither, pending=pending
-        )
+        pairs = self._pairs.get(shadow)
+        return PairCounts(**{kind: keys for (kind,), keys in pairs.counts.items()}) if pairs else PairCounts()
+
+    def _note(self, exposure: Exposure, kind: str) -> None:
+        pairs = self._pairs.setdefault(exposure.intended, Firsts())
+        pairs.note(exposure.key, (exposure.stage, exposure.at, exposure.id), (kind,))

@@ -239,6 +239,19 @@ def test_only_disagreements_of_a_shadow_need_a_label() -> None:
     )
 
 
+def test_a_key_that_asks_again_is_one_pair_of_a_shadow_whatever_order_rows_and_labels_come_in() -> None:
+    def shadow(number: int, ours: str) -> Exposure:
+        more: dict[str, Any] = {"label": ours, "champion_label": "b", "answered": CHAMPION, "counted": False}
+        return an_exposure(number, id=f"pred_{number}~candidate", key="sensor", **more)
+
+    rows, truths = [shadow(1, "a"), shadow(2, "b"), shadow(3, "a")], [("pred_1", "a"), ("pred_3", "b")]
+    for told in (rows, rows[::-1]):
+        for known in (truths, truths[::-1]):
+            found = candidate(told, truths=known).pairs
+            assert (found.pairs, found.candidate_right) == (1, 1)
+            assert candidate(told, truths=known).requests == 3
+
+
 MIXED = [
     an_exposure(n, arm, key=f"key-{n % 7}", stage=1 + n % 2, fault="error" if n % 5 == 0 else "")
     for n, arm in enumerate(["candidate", "control", "champion"] * 12)

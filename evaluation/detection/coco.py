@@ -64,7 +64,7 @@ def _row(
         missing = [key for key in ("image_id", "category_id", "bbox", *also) if each.get(key) is None]
         if missing:
             raise InvalidInput(f"{where} has no {', '.join(missing)}")
-        label = names.get(_id(each["category_id"]))
+        image, label = _id(each["image_id"]), names.get(_id(each["category_id"]))
         if label is None:
             raise InvalidInput(f"{where} is of category {each['category_id']!r}, which is not listed")
         _, _, width, height = box = [float(value) for value in each["bbox"]]
@@ -74,11 +74,13 @@ def _row(
         raise InvalidInput(
             f"{where} makes no sense: {error}", hint="bbox is x, y, width, height; the rest are ids and numbers."
         ) from error
-    return _id(each["image_id"]), label, box, numbers
+    return image, label, box, numbers
 
 
 def _id(value: Any) -> str:
     """An id as text. Some tools write one list with 1 and the other with 1.0 or "1"; "01" is another one."""
+    if not isinstance(value, int | float | str):
+        raise TypeError(f"{value!r} is no id")
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return re.sub(r"^(-?\d+)\.0+$", r"\1", str(value))

@@ -154,8 +154,8 @@ def _overhead(project: Project, times: int) -> dict[str, Any]:
     in the server's process, so what is left is the cost of routing, log and evidence. ``whole``: in their own.
 
     Processes of one kind differ more among each other than kinds do, and so do minutes; so all servers live from the
-    beginning to the end, each in a project of its own and halted while others are asked. A turn lasts much longer than
-    what a server has to catch up with when it goes on: in turns of 4 s that alone costs 2%.
+    beginning to the end, each in a project of its own and halted while others are asked. Turns are long, since a
+    server may have something to catch up with when it goes on: in turns of 4 s less is left.
     """
     found: dict[str, list[float]] = {"bare": [], "no rollout": [], "shared": [], "whole": []}
     with ExitStack() as stack:

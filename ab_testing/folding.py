@@ -6,6 +6,7 @@ twice, and comes to the same counts.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
@@ -38,11 +39,11 @@ class EvidenceFold:
         self._stages = Stages()
         self._whole = Span(self._stages)
         self._late = LateSpans(rollout.started_at, self._stages)
-        self._arms: dict[str, ArmTotals] = {}
+        self._arms: defaultdict[str, ArmTotals] = defaultdict(ArmTotals)
         self._assigned: Firsts[tuple[int, str]] = Firsts()
         self._ids: set[str] = set()
         self._truths: dict[str, str] = {}
-        self._awaiting: dict[str, list[Exposure]] = {}
+        self._awaiting: defaultdict[str, list[Exposure]] = defaultdict(list)
         self._shadowed = ShadowedAnswers()
         self._memory = MemoryKeeper()
         self._seen_at: datetime | None = None
@@ -83,7 +84,7 @@ class EvidenceFold:
 
     def reference_histogram(self) -> LatencyHistogram:
         """The control's latencies of stage 0, before any candidate had weight."""
-        return LatencyHistogram.counted(self._arm(CONTROL).reference)
+        return LatencyHistogram.counted(self._arms[CONTROL].reference)
 
     def snapshot(self, now: datetime, servers: Sequence[ServerReport], epoch: int) -> Evidence:
         """Everything known at this moment."""
@@ -112,11 +113,8 @@ class EvidenceFold:
 
     # -- how ----------------------------------------------------------------------------------------
 
-    def _arm(self, name: str) -> ArmTotals:
-        return self._arms.setdefault(name, ArmTotals())
-
     def _add(self, exposure: Exposure) -> None:
-        arm, key, stage = self._arm(exposure.intended), exposure.key, exposure.stage
+        arm, key, stage = self._arms[exposure.intended], exposure.key, exposure.stage
         arm.meet(key, stage, exposure.at, fault=exposure.fault)
         if exposure.intended != CHAMPION:
             arm.recent.append((exposure.at, key, bool(exposure.fault)))
@@ -138,13 +136,13 @@ class EvidenceFold:
     def _add_shadow(self, exposure: Exposure) -> None:
         if exposure.fault:
             return
-        self._whole.arm(exposure.intended).latency[bucket_of(exposure.latency_ms)] += 1
+        self._whole.arms[exposure.intended].latency[bucket_of(exposure.latency_ms)] += 1
         self._shadowed.add(exposure)
         self._await_truth(exposure)
 
     def _await_truth(self, exposure: Exposure) -> None:
         """It may be known already, come later, or be corrected later."""
-        self._awaiting.setdefault(exposure.prediction_id, []).append(exposure)
+        self._awaiting[exposure.prediction_id].append(exposure)
         truth = self._truths.get(exposure.prediction_id)
         if truth is not None:
             self._label(exposure, truth)
@@ -170,11 +168,11 @@ class EvidenceFold:
     def _candidate(
         self, name: str, look: SpanLook, now: datetime, servers: Sequence[ServerReport]
     ) -> CandidateEvidence:
-        arm, seen, stage = self._arm(name), look.arms[name], self.rollout.stage
+        arm, seen, stage = self._arms[name], look.arms[name], self.rollout.stage
         figures = [server.arms[name] for server in servers if name in server.arms]
         crashes = [datetime.fromisoformat(at) for each in figures for at in each.get("crashed_at", ())]
         memory, control_memory = self._memory.series(name, CONTROL)
-        compared, here = look.compared(name), arm.stages.get(stage, KeyFailures()).told()
+        compared, here = look.compared(name), arm.stages[stage].told()
         return CandidateEvidence(
             arm=name,
             errors=compared.errors,
@@ -200,11 +198,11 @@ class EvidenceFold:
             },
             unlabelled_keys=len(seen.met.keys() - self._whole.told.keys()),
             requests=arm.requests,
-            control_requests=sum(self._arm(each).requests for each in BOTH),
+            control_requests=sum(self._arms[each].requests for each in BOTH),
             recent_requests=len(arm.recent),
             recent_faults=sum(bad for _, _, bad in arm.recent),
             recent=_by_key(arm),
-            control_recent=_by_key(self._arm(CONTROL)),
+            control_recent=_by_key(self._arms[CONTROL]),
             crashes_s_ago=tuple(sorted(abs((now - at).total_seconds()) for at in crashes)),
             non_finite=max(arm.non_finite, sum(int(each.get("non_finite", 0)) for each in figures)),
             load_failures=tuple(str(each.get("error", "")) for each in figures if each.get("state") == "failed"),

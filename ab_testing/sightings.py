@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -66,7 +66,7 @@ class ArmTotals:
     """What is known of one arm by itself. ``reference`` counts latencies of stage 0 by bucket; ``recent`` holds
     (moment, key, failed), of the champion nothing: it answers most requests."""
 
-    stages: dict[int, KeyFailures] = field(default_factory=dict)
+    stages: defaultdict[int, KeyFailures] = field(default_factory=lambda: defaultdict(KeyFailures))
     reference: Counter[int] = field(default_factory=Counter)
     recent: list[tuple[datetime, str, bool]] = field(default_factory=list)
     requests: int = 0
@@ -76,7 +76,7 @@ class ArmTotals:
     def meet(self, key: str, stage: int, at: datetime, *, fault: str) -> None:
         """A request that this arm was to answer, or a copy that a shadow got of it."""
         self.requests += 1
-        self.stages.setdefault(stage, KeyFailures()).meet(key, failed=bool(fault))
+        self.stages[stage].meet(key, failed=bool(fault))
         if fault:
             self.non_finite += fault == "non_finite"
         else:

@@ -5,6 +5,7 @@ Stage 0 is not compared: what the control met then would use up its keys, and th
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -46,23 +47,20 @@ class Span:
 
     def __init__(self, stages: Stages) -> None:
         self._stages = stages
-        self.arms: dict[str, ArmSightings] = {}
+        self.arms: defaultdict[str, ArmSightings] = defaultdict(ArmSightings)
         self.told: Firsts[tuple[str, int, bool]] = Firsts()
         """By (arm, stage, wrong) of the first answer to a key whose truth was told: one label a key. Rates of wrong
         answers rest on these. A key that is labelled in two arms would else count for the one that it left with the
         answers that it had there, and for the other with those that are left."""
         self._said: Firsts[tuple[str, int, str]] = Firsts()
         """By (label, stage, arm) of the first answer to a key."""
-        self._answers: dict[str, list[tuple[str, int, float]]] = {}
-
-    def arm(self, name: str) -> ArmSightings:
-        return self.arms.setdefault(name, ArmSightings())
+        self._answers: defaultdict[str, list[tuple[str, int, float]]] = defaultdict(list)
 
     # -- taking in ----------------------------------------------------------------------------------
 
     def add(self, exposure: Exposure) -> None:
         """An answer that counts, or the lack of one; each is told once."""
-        arm, key, stage = self.arm(exposure.intended), exposure.key, exposure.stage
+        arm, key, stage = self.arms[exposure.intended], exposure.key, exposure.stage
         if not exposure.fault:
             arm.latency[bucket_of(exposure.latency_ms)] += 1
         if not stage:
@@ -81,11 +79,11 @@ class Span:
             bucket = bucket_of(exposure.latency_ms)
             arm.answered.note(key, stage)
             arm.first_answers.note(key, (stage, exposure.at, bucket), (stage, bucket))
-            self._answers.setdefault(exposure.intended, []).append((key, stage, exposure.latency_ms))
+            self._answers[exposure.intended].append((key, stage, exposure.latency_ms))
 
     def label(self, exposure: Exposure, truth: str) -> None:
         """The truth about an answer; another one than before corrects it."""
-        arm, key, stage = self.arm(exposure.intended), exposure.key, exposure.stage
+        arm, key, stage = self.arms[exposure.intended], exposure.key, exposure.stage
         wrong = exposure.label != truth
         arm.labelled.note(key, stage)
         arm.judge(key, exposure.id, stage, wrong=wrong)
@@ -96,7 +94,7 @@ class Span:
     def look(self, candidates: Iterable[str], threshold_ms: float | None) -> SpanLook:
         """What is known at this moment."""
         self._find_slow(threshold_ms)
-        arms = {name: self.arm(name) for name in (*BOTH, *candidates)}
+        arms = {name: self.arms[name] for name in (*BOTH, *candidates)}
         twins = {stage: found.weights for stage, found in self._stages.twins.items()}
         return SpanLook(arms, keys=KeyCounts(arms, self._stages.weights), twins=KeyCounts(arms, twins))
 
@@ -123,7 +121,7 @@ class Span:
             if keys and arm in places:
                 found.setdefault((label, stage), [0, 0, 0, 0])[places[arm]] += keys
         for arm, place in places.items():
-            seen = self.arm(arm)
+            seen = self.arms[arm]
             for key in seen.failed.keys() | seen.wrong.keys():
                 said = self._said.of(key)
                 if said is not None and said[2] == arm:
@@ -146,7 +144,7 @@ class Span:
         if threshold_ms is None:
             return
         for name, answers in self._answers.items():
-            slow = self.arm(name).slow
+            slow = self.arms[name].slow
             for key, stage, latency_ms in answers:
                 if latency_ms > threshold_ms:
                     slow.note(key, stage)

@@ -21,13 +21,25 @@ PRUNE_ROWS = 5_000
 _FIELDS = tuple(Exposure.__dataclass_fields__)
 _COLUMNS = tuple(exposures.c[name] for name in _FIELDS)
 
+# Made once: putting a statement together takes longer than a look that finds nothing new.
+_ROLLOUT = exposures.c.rollout_id == bindparam("rollout")
 _SINCE = (
     select(exposures.c.arrival, *_COLUMNS)
-    .where(exposures.c.rollout_id == bindparam("rollout"), exposures.c.arrival > bindparam("cursor"))
+    .where(_ROLLOUT, exposures.c.arrival > bindparam("cursor"))
     .order_by(exposures.c.arrival)
     .limit(bindparam("most"))
 )
-"""Made once: putting it together takes longer than a look that finds nothing new."""
+_LAST = select(
+    select(func.coalesce(func.max(outcomes.c.change), 0)).scalar_subquery(),
+    select(func.coalesce(func.max(exposures.c.arrival), 0)).where(_ROLLOUT).scalar_subquery(),
+)
+_TRUTHS = select(outcomes.c.prediction_id, outcomes.c.truth)
+_SAME = exposures.c.prediction_id == outcomes.c.prediction_id
+_LABELLED = _TRUTHS.select_from(exposures.join(outcomes, _SAME)).where(_ROLLOUT)
+"""From the exposures to their truths."""
+_LABELLED_SINCE = _LABELLED.where(exposures.c.arrival > bindparam("cursor"))
+_TOLD_SINCE = _TRUTHS.where(select(1).where(_SAME, _ROLLOUT).exists(), outcomes.c.change > bindparam("cursor"))
+"""From the truths to their exposures: EXISTS, so that the few new truths are looked up, not all exposures."""
 
 TruthCursor = tuple[int, int]
 """The last outcome and the last exposure that were looked at."""
@@ -91,20 +103,17 @@ class Exposures:
             cursor: what the last call returned; None gives all that are known now.
         Returns: the truths, some of them perhaps once more, and the new cursor.
         """
-        last = select(
-            select(func.coalesce(func.max(outcomes.c.change), 0)).scalar_subquery(),
-            select(func.coalesce(func.max(exposures.c.arrival), 0)).where(_of(rollout_id)).scalar_subquery(),
-        )
         found: dict[str, str] = {}
+        rollout = {"rollout": rollout_id}
         with self._database.read() as connection:
             # First of all: what comes between this look and the next statement is given again next time.
-            change, arrival = connection.execute(last).one()
+            change, arrival = connection.execute(_LAST, rollout).one()
             if cursor is None:
-                found.update(_pairs(connection, _labelled(rollout_id)))
+                found.update(_pairs(connection, _LABELLED, rollout))
             else:
                 # A truth may come before its exposure does, by another machine's spool; so both sides are asked.
-                found.update(_pairs(connection, _labelled(rollout_id).where(exposures.c.arrival > cursor[1])))
-                found.update(_pairs(connection, _told(rollout_id).where(outcomes.c.change > cursor[0])))
+                found.update(_pairs(connection, _LABELLED_SINCE, {**rollout, "cursor": cursor[1]}))
+                found.update(_pairs(connection, _TOLD_SINCE, {**rollout, "cursor": cursor[0]}))
         return list(found.items()), (change, arrival)
 
     def failed(self, rollout_id: str, arm: str, limit: int = 50) -> list[Exposure]:
@@ -153,17 +162,5 @@ def _of(rollout_id: str) -> ColumnElement[bool]:
     return exposures.c.rollout_id == rollout_id
 
 
-def _labelled(rollout_id: str) -> Select[Any]:
-    """From the exposures to their truths."""
-    joined = exposures.join(outcomes, exposures.c.prediction_id == outcomes.c.prediction_id)
-    return select(outcomes.c.prediction_id, outcomes.c.truth).select_from(joined).where(_of(rollout_id))
-
-
-def _told(rollout_id: str) -> Select[Any]:
-    """From the truths to their exposures: EXISTS, so that the few new truths are looked up, not all exposures."""
-    known = select(1).where(exposures.c.prediction_id == outcomes.c.prediction_id, _of(rollout_id)).exists()
-    return select(outcomes.c.prediction_id, outcomes.c.truth).where(known)
-
-
-def _pairs(connection: Connection, query: Select[Any]) -> Iterator[tuple[str, str]]:
-    return ((row[0], row[1]) for row in connection.execute(query))
+def _pairs(connection: Connection, query: Select[Any], values: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    return ((row[0], row[1]) for row in connection.execute(query, values))

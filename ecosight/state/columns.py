@@ -12,7 +12,7 @@ from sqlalchemy import BigInteger, DateTime, Integer, Text
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
-__all__ = ["PlainText", "Sequence", "UtcDateTime", "to_json"]
+__all__ = ["PlainText", "Sequence", "UtcDateTime", "storable", "to_json"]
 
 Sequence = BigInteger().with_variant(Integer, "sqlite")
 """A growing row number: SQLite grows only a column that is INTEGER to the letter."""
@@ -52,7 +52,12 @@ class PlainText(TypeDecorator[str]):
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        return None if value is None else _UNSTORABLE.sub("\ufffd", value)
+        return None if value is None else storable(value)
+
+
+def storable(text: str) -> str:
+    """The text as ``PlainText`` keeps it."""
+    return _UNSTORABLE.sub("\ufffd", text)
 
 
 def to_json(value: Any) -> str:

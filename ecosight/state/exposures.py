@@ -56,9 +56,7 @@ class ExposureLog:
 
     def append(self, exposure: Exposure) -> None:
         """Once this returns, a kill -9 cannot take it away. Raises: Unavailable: the spool's disk is full."""
-        row = {name: getattr(exposure, name) for name in _FIELDS}
-        row["at"] = exposure.at.isoformat()
-        self._rows.append(row)
+        self._rows.append(exposure)
 
     def flush(self) -> None:
         """Bring everything spooled into the database. Raises: Unavailable: all of it stays spooled."""

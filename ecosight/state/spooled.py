@@ -5,9 +5,8 @@ A slow, locked or unreachable database delays no answer and loses no record. A r
 
 from __future__ import annotations
 
-import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +18,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 from ecosight.errors import EcosightError, Unavailable
 from ecosight.logs import get_logger
 from ecosight.state.database import Database, insert_many_or_ignore, insert_or_ignore
+from ecosight.state.lines import from_line, to_line
 from ecosight.state.ordering import take_turn
 from ecosight.state.spool import Spool
 
@@ -29,14 +29,12 @@ DRAIN_EVERY_S = 0.5
 Who asks for a row flushes first."""
 SLOWEST_RETRY_S = 5.0
 
-_encode = json.JSONEncoder(separators=(",", ":")).encode
-
 
 class SpooledTable:
     """A table that is only appended to. Thread-safe; owns a spool file in the folder and one daemon thread.
 
     Args:
-        moment: name of the column that holds a time, given as ISO text.
+        moment: name of the column that holds a time.
         spool_folder: on a local disk, shared by the processes of this machine.
         drain_every_s: by so much later at most other machines see a row.
     Raises: Unavailable: the spool folder cannot be written.
@@ -61,12 +59,14 @@ class SpooledTable:
         self._thread = threading.Thread(target=self._drain_forever, name=f"{table.name}-log", daemon=True)
         self._thread.start()
 
-    def append(self, row: Mapping[str, Any]) -> None:
-        """Record a row of JSON values; once this returns, a kill -9 cannot take it away. Takes some 10 µs.
+    def append(self, record: Any) -> None:
+        """Record a row: a dataclass with the table's columns, as ``to_line`` takes it. Takes some 5 µs.
+
+        Once this returns, a kill -9 cannot take it away.
 
         Raises: Unavailable: the spool's disk is full.
         """
-        self._spool.append(_encode(row).encode() + b"\n")
+        self._spool.append(to_line(record))
 
     def flush(self) -> None:
         """Bring everything spooled so far, here and by dead processes, into the database.
@@ -119,7 +119,7 @@ class SpooledTable:
             with self._turn() as connection:
                 insert_or_ignore(connection, self._table, row)
         except (DataError, IntegrityError) as error:
-            self._set_aside(json.dumps(row, default=str).encode() + b"\n", str(error.orig))
+            self._set_aside(to_line(row), str(error.orig))
 
     @contextmanager
     def _turn(self) -> Iterator[Connection]:
@@ -130,7 +130,7 @@ class SpooledTable:
 
     def _row(self, line: bytes) -> dict[str, Any] | None:
         try:
-            row: dict[str, Any] = json.loads(line)
+            row = from_line(line)
             moment = datetime.fromisoformat(row[self._moment])
             if moment.tzinfo is None:
                 raise ValueError("a time without a zone")

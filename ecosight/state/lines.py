@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import is_dataclass
 from typing import Any, SupportsFloat
@@ -26,7 +27,10 @@ def to_line(record: Any) -> bytes:
 
 def from_line(line: bytes) -> dict[str, Any]:
     """Raises: ValueError: it is no JSON object."""
-    row = orjson.loads(line)
+    try:
+        row = orjson.loads(line)
+    except orjson.JSONDecodeError:  # earlier versions wrote half characters as escapes, which only Python reads
+        row = json.loads(line)
     if not isinstance(row, dict):
         raise ValueError("no JSON object")
     return row

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -52,6 +53,11 @@ def test_numbers_and_mappings_of_libraries_are_taken_and_what_is_not_finite_is_n
     probabilities = MappingProxyType({"dog": np.float32(0.5), "cat": np.float64("nan")})
     row = from_line(to_line(replace(ONE, probabilities=probabilities)))
     assert row["probabilities"] == {"dog": 0.5, "cat": None}
+
+
+def test_a_line_that_an_earlier_version_left_is_read() -> None:
+    row = from_line(json.dumps({"id": "one", "key": "sen\ud800sor"}).encode() + b"\n")
+    assert row == {"id": "one", "key": "sen\ud800sor"}
 
 
 def test_what_is_no_record_is_refused() -> None:

@@ -12,8 +12,12 @@ demo: $(VENV)/.main  ## The main job, offline, on sounds made by synthesis
 test: $(VENV)/.dev  ## The fast suite
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
+# They watch no clock, so two may run at once; what does runs alone.
+SIMULATIONS := tests/ab_testing/stats tests/dataset tests/evaluation
+
 test-slow: $(VENV)/.dev  ## Kill storms and simulations of minutes
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -n 2 -m slow $(SIMULATIONS)
+	$(BIN)/python -m pytest -m slow tests $(addprefix --ignore=,$(SIMULATIONS))
 
 check: $(VENV)/.dev  ## Style, types, floors
 	$(BIN)/ruff check .

@@ -123,13 +123,13 @@ class EvidenceFold:
         if exposure.champion_label:
             self._add_shadow(exposure)
             return
-        place = stage, exposure.intended
-        self._assigned.note(key, place, place)
+        met, place = (stage, exposure.intended), self._stages.place(exposure)
+        self._assigned.note(key, met, met)
         if not stage and not exposure.fault:
-            arm.reference[bucket_of(exposure.latency_ms)] += 1
-        self._whole.add(exposure)
+            arm.reference[place.bucket] += 1
+        self._whole.add(exposure, place)
         for span in self._late.of(exposure):
-            span.add(exposure)
+            span.add(exposure, place)
         if stage:
             self._await_truth(exposure)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ab_testing.compared import Compared
 from ab_testing.firsts import Firsts
@@ -18,10 +19,23 @@ from ab_testing.stats.histogram import LatencyHistogram, bucket_of
 from ab_testing.twins import Twins
 from ecosight.rollouts import CHAMPION, CONTROL, Exposure, Routing
 
-__all__ = ["BOTH", "Span", "SpanLook", "Stages"]
+__all__ = ["BOTH", "Place", "Span", "SpanLook", "Stages"]
 
 BOTH = (CHAMPION, CONTROL)
 """A candidate's failures and wrong answers are compared with those of both; its latency with the control's alone."""
+
+
+class Place(NamedTuple):
+    """What an exposure counts for, which is the same in every span.
+
+    Attributes:
+        bucket: of its latency, which counts for the arm if the arm answered.
+        alone: nobody answered beside it; compared: its latency is compared with that of its twins.
+    """
+
+    bucket: int
+    alone: bool
+    compared: bool
 
 
 class Stages:
@@ -41,6 +55,15 @@ class Stages:
                 self.weights[routing.stage] = {arm.name: arm.weight for arm in routing.arms if not arm.shadow}
                 self.twins[routing.stage] = Twins(routing)
 
+    def place(self, exposure: Exposure) -> Place:
+        """Found once, and not by every span: it is a digest of the key."""
+        twins = self.twins.get(exposure.stage)
+        return Place(
+            bucket=bucket_of(exposure.latency_ms),
+            alone=not _others(self.weights.get(exposure.stage, {})),
+            compared=twins is not None and twins.compares(exposure.intended, exposure.key),
+        )
+
 
 class Span:
     """Used by one thread; exposures and truths may come in any order."""
@@ -58,27 +81,24 @@ class Span:
 
     # -- taking in ----------------------------------------------------------------------------------
 
-    def add(self, exposure: Exposure) -> None:
+    def add(self, exposure: Exposure, place: Place) -> None:
         """An answer that counts, or the lack of one; each is told once."""
         arm, key, stage = self.arms[exposure.intended], exposure.key, exposure.stage
         if not exposure.fault:
-            arm.latency[bucket_of(exposure.latency_ms)] += 1
+            arm.latency[place.bucket] += 1
         if not stage:
             return
         arm.met.note(key, stage)
-        alone = not _others(self._stages.weights.get(stage, {}))
-        (arm.alone if alone else arm.beside).meet(key, failed=bool(exposure.fault))
+        (arm.alone if place.alone else arm.beside).meet(key, failed=bool(exposure.fault))
         if exposure.fault:
             arm.failed.note(key, stage)
             return
         self._said.note(
             key, (stage, exposure.at, exposure.intended, exposure.label), (exposure.label, stage, exposure.intended)
         )
-        twins = self._stages.twins.get(stage)
-        if twins is not None and twins.compares(exposure.intended, key):
-            bucket = bucket_of(exposure.latency_ms)
+        if place.compared:
             arm.answered.note(key, stage)
-            arm.first_answers.note(key, (stage, exposure.at, bucket), (stage, bucket))
+            arm.first_answers.note(key, (stage, exposure.at, place.bucket), (stage, place.bucket))
             self._answers[exposure.intended].append((key, stage, exposure.latency_ms))
 
     def label(self, exposure: Exposure, truth: str) -> None:

@@ -20,6 +20,7 @@ from ecosight.ports import Clock
 from ecosight.rollouts import CANDIDATE, Rollout
 from ecosight.state.incidents import Incidents
 from ecosight.state.rollouts import RolloutStore
+from ecosight.text import one_line
 from ecosight.values import ModelRef
 
 __all__ = ["Drafts", "ModelAliases"]
@@ -57,10 +58,10 @@ class Drafts:
         """The row of a new rollout. Raises: what ``RolloutService.start`` raises."""
         active = self.rollouts.active()
         if active is not None:
+            sooner = {"promoting": ", or `ecosight rollback`", "rolling_back": ""}
             raise Conflict(
                 f"rollout {active.id} is {active.state.replace('_', ' ')}",
-                hint="Wait for its end, or "
-                + ("`ecosight rollback`." if active.state == "promoting" else "`ecosight rollout abort` it."),
+                hint=f"Wait for its end{sooner.get(active.state, ', or `ecosight rollout abort` it')}.",
                 rollout_id=active.id,
             )
         champion = self.registry.alias("champion")
@@ -75,7 +76,7 @@ class Drafts:
             require_unlatched(model, own, self.clock.now(), automatic=automatic)
         arms = {CANDIDATE if number == 1 else f"{CANDIDATE}-{number}": model for number, model in enumerate(models, 1)}
         load_strategy(strategy)
-        settled = Policy.from_config(self.config, **{**(policy or {}), "strategy": strategy})
+        settled = Policy.of(self.config, strategy, policy or {})
         now = self.clock.now()
         drawn_up = Rollout(
             id=new_id("rollout"),
@@ -84,7 +85,7 @@ class Drafts:
             champion=champion,
             candidates=arms,
             state="preparing",
-            actor=actor,
+            actor=one_line(actor),
             started_at=now,
             stage_since=now,
         )
@@ -119,7 +120,7 @@ class Drafts:
         if name.startswith("models:/"):
             return self.registry.resolve(name)
         version = name.rpartition("/")[2]
-        if version.isdecimal():
+        if version.isascii() and version.isdecimal():
             return self.registry.get(version)
         found = self.registry.alias(name)
         if found is None:

@@ -41,8 +41,8 @@ class TrafficSplitter:
     """
 
     def __init__(self, traffic_split: float, salt: str = "") -> None:
-        if not 0 <= traffic_split <= 1:
-            raise InvalidInput(f"a share lies between 0 and 1, not {traffic_split}")
+        if not isinstance(traffic_split, (int, float)) or not 0 <= traffic_split <= 1:
+            raise InvalidInput(f"a share lies between 0 and 1, not {traffic_split!r}")
         weight = round(traffic_split * BUCKETS)
         nobody = ModelRef(name="", version="", digest="")
         arms = (

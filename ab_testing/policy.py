@@ -20,6 +20,8 @@ __all__ = ["Policy"]
 
 LEAST_PERCENT = 100 / BUCKETS
 """One bucket: with less no key would ever fall on the candidates."""
+MOST_COUNT = 10**12
+"""More keys, seconds or steps than anybody will see; every figure made of them is a number still."""
 MOST_MARGIN = 5.0
 """Wrong answers can hardly be ten times as frequent: beyond, there would be nothing to look for."""
 
@@ -119,6 +121,17 @@ class Policy:
         return replace(settled, min_units=math.ceil(ab.min_samples / stages))
 
     @classmethod
+    def of(cls, config: Config, strategy: str, differences: Mapping[str, Any]) -> Self:
+        """The rules of one strategy. Raises: InvalidInput: as ``from_config``; or the differences name another one."""
+        named = differences.get("strategy", strategy)
+        if named != strategy:
+            raise InvalidInput(
+                f"the policy says {named!r} and the rollout {strategy!r}",
+                hint="The strategy is given by itself, not by the policy: --strategy shadow.",
+            )
+        return cls.from_config(config, **{**differences, "strategy": strategy})
+
+    @classmethod
     def from_dict(cls, told: Mapping[str, Any]) -> Self:
         """Raises: InvalidInput: an unknown name, or a value that cannot be followed."""
         names = [field.name for field in fields(cls)]
@@ -133,8 +146,11 @@ class Policy:
             return cast(Self, _reader().validate_json(to_json(dict(told)), strict=True))
         except ValidationError as error:
             fault = error.errors()[0]
-            where = ".".join(str(part) for part in fault["loc"])
-            raise InvalidInput(f"this policy cannot be followed: {where}: {fault['msg']}") from error
+            where = "".join(f"{part}: " for part in fault["loc"])
+            hint = (
+                "A list is written [2, 3]." if fault["type"] in ("tuple_type", "list_type") else "See docs/rollouts.md."
+            )
+            raise InvalidInput(f"this policy cannot be followed: {where}{fault['msg']}", hint=hint) from error
 
     def as_dict(self) -> dict[str, Any]:
         """A JSON object; ``from_dict`` reads it."""
@@ -182,6 +198,10 @@ def _faults(policy: Policy) -> Iterator[str]:
     ):
         if (value := getattr(policy, name)) is not None and value < 0:
             yield f"{name} cannot be negative"
+    for field in fields(policy):
+        value = getattr(policy, field.name)
+        if isinstance(value, int) and abs(value) > MOST_COUNT:
+            yield f"{field.name} is {MOST_COUNT:,} at most"
     if policy.error_margin > MOST_MARGIN:
         yield f"error_margin is a share of the control's rate, {MOST_MARGIN:g} at most, not {policy.error_margin:g}"
     if policy.rollback_ramp not in ("immediate", "canary", "gradual"):

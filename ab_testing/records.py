@@ -21,6 +21,7 @@ from ecosight.state.documents import plain, rollout_from
 from ecosight.state.incidents import Incidents
 from ecosight.state.rollouts import RolloutStore
 from ecosight.state.servers import Servers
+from ecosight.text import one_line
 
 __all__ = ["RolloutRecords"]
 
@@ -96,7 +97,7 @@ class RolloutRecords:
 
     def unlatch(self, incident_id: str, *, actor: str) -> dict[str, Any]:
         """Let the model that was taken back be tried again. Doing so twice keeps the first name. Raises: NotFound."""
-        return _incident(self._incidents.unlatch(incident_id, actor))
+        return _incident(self._incidents.unlatch(incident_id, one_line(actor)))
 
     def shown(self, rollout: Rollout) -> dict[str, Any]:
         """A rollout as a JSON object."""

@@ -26,6 +26,7 @@ from ecosight.state.documents import plain
 from ecosight.state.incidents import Incidents
 from ecosight.state.rollouts import RolloutStore
 from ecosight.state.routings import RoutingStore
+from ecosight.text import one_line
 from ecosight.values import ModelRef
 
 __all__ = ["ModelAliases", "RolloutService"]
@@ -91,13 +92,14 @@ class RolloutService:
         rollout = self.draft(candidate=candidate, strategy=strategy, policy=policy, actor=actor, automatic=automatic)
         self._rollouts.add(rollout)
         models = ", ".join(map(str, rollout.candidates.values()))
-        self._wishes.note(rollout, "start", actor, f"{strategy} of {models} against {rollout.champion}")
+        self._wishes.note(rollout, "start", rollout.actor, f"{strategy} of {models} against {rollout.champion}")
         return rollout
 
     # Each of these raises in a dry run what it would raise, changes nothing, and returns the row as it would be.
 
     def pause(self, rollout_id: str | None = None, *, actor: str, why: str = "", dry_run: bool = False) -> Rollout:
         """Keep the weights as they are; triggers still take a bad candidate back."""
+        actor, why = one_line(actor), one_line(why)
         allowed: tuple[RolloutState, ...] = ("preparing", "running")
         return self._wishes.wish(rollout_id, "pause", allowed, "paused", actor, why, dry_run=dry_run)
 
@@ -122,14 +124,16 @@ class RolloutService:
 
         rollout = self._wishes.one(rollout_id)
         differences = ", ".join(f"{name}={value}" for name, value in (policy or {}).items())
-        said = "; ".join(part for part in (why, differences) if part)
-        return self._wishes.wish(rollout.id, "resume", ("paused",), "running", actor, said, changes, dry_run=dry_run)
+        said = "; ".join(part for part in (one_line(why), differences) if part)
+        by = one_line(actor)
+        return self._wishes.wish(rollout.id, "resume", ("paused",), "running", by, said, changes, dry_run=dry_run)
 
     def promote(self, rollout_id: str | None = None, *, actor: str, why: str = "", dry_run: bool = False) -> Rollout:
         """Let the candidate in now, whatever the evidence says; the actor answers for it.
 
         Raises: Refused: there are several candidates, so it is not clear which.
         """
+        actor, why = one_line(actor), one_line(why)
         rollout = self._wishes.one(rollout_id)
         if len(rollout.candidates) > 1:
             raise Refused("this rollout has several candidates", hint="Abort it, and roll out the one you want.")
@@ -138,6 +142,7 @@ class RolloutService:
 
     def abort(self, rollout_id: str | None = None, *, actor: str, why: str = "", dry_run: bool = False) -> Rollout:
         """End it without a verdict about the candidate: the champion answers everything at once."""
+        actor, why = one_line(actor), one_line(why)
         allowed: tuple[RolloutState, ...] = ("preparing", "running", "paused")
         outcome = f"aborted by {actor}" + (f": {why}" if why else "")
         ended = {"finished_at": self._clock.now(), "outcome": outcome}
@@ -160,6 +165,7 @@ class RolloutService:
             champion before was taken back itself, and nobody unlatched it; or a candidate went within the last minute,
             so that a second wish for the same would meet the good champion.
         """
+        actor, why = one_line(actor), one_line(why)
         rollout = self._rollouts.active()
         if by_degrees and (rollout is None or rollout.state == "promoting"):
             raise Refused(

@@ -51,9 +51,10 @@ class Wishes:
         for _ in range(_TRIES):
             rollout = self.one(rollout_id)
             if rollout.state not in allowed:
+                state, verb = rollout.state.replace("_", " "), action.replace("_", " ")
                 raise Conflict(
-                    f"rollout {rollout.id} is {rollout.state}, so it cannot {action.replace('_', ' ')}",
-                    hint=f"That is possible while it is {' or '.join(allowed)}.",
+                    f"rollout {rollout.id} is {state}, so it cannot {verb}",
+                    hint=f"That is possible while it is {' or '.join(allowed).replace('_', ' ')}.",
                     rollout_id=rollout.id,
                     state=rollout.state,
                 )

@@ -20,6 +20,8 @@ from mlflow_integration.logged_models import DIGEST_TAG
 __all__ = ["ModelVersions", "RegisteredVersion", "ref_of", "shown"]
 
 READ_MANY = 200
+LONGEST_VERSION = 18
+"""Figures that fit any database's numbers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +54,8 @@ class ModelVersions:
     def by_number(self, name: str, version: str) -> Any:
         """Raises: NotFound: no such version. Unavailable."""
         try:
+            if not version.isascii() or len(version) > LONGEST_VERSION:
+                raise NotFound("no such number")
             if self._connection.is_remote:
                 return _Row(self._connection.read("model-versions/get", name=name, version=version)["model_version"])
             with self._connection.talking() as client:

@@ -57,7 +57,7 @@ def rehearse(
     from ab_testing.simulation import Case, simulate
     from rollback.triggers import check_health
 
-    policy = Policy.from_config(bench.config, **{**differences, "strategy": strategy})
+    policy = Policy.of(bench.config, strategy, differences)
     traffic, source, errors = _traffic(bench, expected)
     cases = (
         Case(name="is as good"),

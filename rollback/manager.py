@@ -9,6 +9,7 @@ watches here.
 from __future__ import annotations
 
 import getpass
+import math
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
@@ -62,7 +63,7 @@ class RollbackManager:
         self.config = config or load_config()
         told = self.config.rollback
         self._interval_s = _given(health_check_interval, told.health_check_interval)
-        if self._interval_s <= 0:
+        if not 0 < self._interval_s < math.inf:
             raise InvalidInput(f"health_check_interval is a time above 0 s, not {self._interval_s}")
         self.thresholds = ThresholdMonitor(
             performance_threshold=_given(performance_threshold, told.performance_threshold),

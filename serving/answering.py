@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ecosight.errors import EcosightError
+from ecosight.errors import EcosightError, NotFound
 from ecosight.ids import new_id
 from ecosight.ports import Clock
 from ecosight.rollouts import CHAMPION
@@ -92,6 +92,10 @@ class Answering:
         key = question.key or prediction_id
         snapshot = self._traffic.current if self._traffic is not None else None
         if snapshot is None or self._traffic is None:
+            if question.arm not in ("", CHAMPION):
+                raise NotFound(
+                    f"no arm is named {question.arm!r}", hint="No rollout is under way: the champion answers."
+                )
             given = await self.by_champion(question.data, lease)
         else:
             given = await self._traffic.answer(snapshot, question, key, prediction_id, lease, self.by_champion)

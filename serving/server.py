@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import signal
 import socket
 import sys
@@ -41,8 +42,9 @@ def run_server(
     """
     share_arenas()
     sys.setswitchinterval(SWITCH_S)
-    with _listening(parts.config) as listener, _signals_kept():
-        server = _Server(_uvicorn_config(parts, environ), on_started=lambda: _announce(listener, parts, announce))
+    with _bound(parts.config) as listener, _signals_kept():
+        config = _uvicorn_config(parts, environ)
+        server = _Server(config, listener, on_started=lambda: _announce(listener, parts, announce))
         server.run(sockets=[listener])
 
 
@@ -52,9 +54,9 @@ def serve_in_thread(parts: ServingParts, *, environ: Mapping[str, str] | None = 
 
     Raises: ConfigError: as ``run_server``. Unavailable: the server did not come up.
     """
-    with _listening(parts.config) as listener:
+    with _bound(parts.config) as listener:
         started = threading.Event()
-        server = _Server(_uvicorn_config(parts, environ), on_started=started.set)
+        server = _Server(_uvicorn_config(parts, environ), listener, on_started=started.set)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="server", daemon=True)
         thread.start()
         try:
@@ -70,12 +72,16 @@ def serve_in_thread(parts: ServingParts, *, environ: Mapping[str, str] | None = 
 class _Server(uvicorn.Server):
     """uvicorn's server, which says when it takes requests."""
 
-    def __init__(self, config: uvicorn.Config, *, on_started: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, listener: socket.socket, *, on_started: Callable[[], None]) -> None:
         super().__init__(config)
-        self._on_started = on_started
+        self._listener, self._on_started = listener, on_started
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets=sockets)
+        try:
+            await super().startup(sockets=sockets)
+        except OSError as error:  # another server began to listen there while this one loaded its model
+            host, port = self._listener.getsockname()[:2]
+            raise _taken(host, port, error) from error
         if self.started:
             self._on_started()
 
@@ -100,18 +106,32 @@ def _uvicorn_config(parts: ServingParts, environ: Mapping[str, str] | None) -> u
 
 
 @contextlib.contextmanager
-def _listening(config: Config) -> Iterator[socket.socket]:
+def _bound(config: Config) -> Iterator[socket.socket]:
+    """The address is this server's from now on, but nobody is let in before the model can answer: whoever comes too
+    early is refused at once, so that a load balancer goes on to the next server instead of waiting with it."""
     host, port = config.serving.host, config.serving.port
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
-        listener = socket.create_server((host, port), family=family, backlog=1024)
+        listener = socket.socket(family, socket.SOCK_STREAM)
     except OSError as error:
-        raise ConfigError(
-            f"{host}:{port} cannot be bound: {error.strerror or error}",
-            hint="Is another server running there? serving.port 0 takes a free port.",
-        ) from error
+        raise _taken(host, port, error) from error
     with listener:
+        try:
+            if os.name == "posix":  # elsewhere it would let two servers share the port
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            listener.bind((host, port))
+        except OSError as error:
+            raise _taken(host, port, error) from error
         yield listener
+
+
+def _taken(host: str, port: int, error: OSError) -> ConfigError:
+    return ConfigError(
+        f"{host}:{port} cannot be bound: {error.strerror or error}",
+        hint="Is another server running there? serving.port 0 takes a free port.",
+    )
 
 
 @contextlib.contextmanager

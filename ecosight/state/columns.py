@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,13 +11,12 @@ from sqlalchemy import BigInteger, DateTime, Integer, Text
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
-__all__ = ["PlainText", "Sequence", "UtcDateTime", "storable", "to_json"]
+from ecosight.text import storable
+
+__all__ = ["PlainText", "Sequence", "UtcDateTime", "to_json"]
 
 Sequence = BigInteger().with_variant(Integer, "sqlite")
 """A growing row number: SQLite grows only a column that is INTEGER to the letter."""
-
-
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -53,11 +51,6 @@ class PlainText(TypeDecorator[str]):
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         return None if value is None else storable(value)
-
-
-def storable(text: str) -> str:
-    """The text as ``PlainText`` keeps it."""
-    return _UNSTORABLE.sub("\ufffd", text)
 
 
 def to_json(value: Any) -> str:

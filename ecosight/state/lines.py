@@ -9,7 +9,7 @@ from typing import Any, SupportsFloat
 
 import orjson
 
-from ecosight.state.columns import storable
+from ecosight.text import storable
 
 __all__ = ["from_line", "to_line"]
 

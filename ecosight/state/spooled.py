@@ -105,7 +105,12 @@ class SpooledTable:
                 self._log.exception(f"{self._table.name} wait in the spool")
 
     def _insert(self, lines: list[bytes]) -> None:
-        rows = [row for line in lines if (row := self._row(line)) is not None]
+        rows, unreadable = [], []
+        for line in lines:
+            try:
+                rows.append(self._row(line))
+            except (ValueError, KeyError, TypeError) as error:
+                unreadable.append((line, str(error)))
         try:
             with self._turn() as connection:
                 insert_many_or_ignore(connection, self._table, rows)
@@ -113,6 +118,8 @@ class SpooledTable:
             # One row that the database can never take must not hold up all others for ever.
             for row in rows:
                 self._insert_alone(row)
+        for line, reason in unreadable:  # afterwards: a database that is away is tried again with the same lines
+            self._set_aside(line, reason)
 
     def _insert_alone(self, row: dict[str, Any]) -> None:
         try:
@@ -128,16 +135,13 @@ class SpooledTable:
                 take_turn(connection, self._table)
             yield connection
 
-    def _row(self, line: bytes) -> dict[str, Any] | None:
-        try:
-            row = from_line(line)
-            moment = datetime.fromisoformat(row[self._moment])
-            if moment.tzinfo is None:
-                raise ValueError("a time without a zone")
-            return {**{name: row[name] for name in self._names}, self._moment: moment}
-        except (ValueError, KeyError, TypeError) as error:
-            self._set_aside(line, str(error))
-            return None
+    def _row(self, line: bytes) -> dict[str, Any]:
+        """Raises: ValueError, KeyError, TypeError: it is no row of this table."""
+        row = from_line(line)
+        moment = datetime.fromisoformat(row[self._moment])
+        if moment.tzinfo is None:
+            raise ValueError("a time without a zone")
+        return {**{name: row[name] for name in self._names}, self._moment: moment}
 
     def _set_aside(self, line: bytes, reason: str) -> None:
         with self._refused.open("ab") as file:

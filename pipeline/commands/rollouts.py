@@ -221,8 +221,12 @@ def simulate(
     strategy: Strategy = "",
     steps: Steps = "",
     policy: Policy = None,
-    requests_per_s: Annotated[float | None, typer.Option(min=0.001, help="Instead of the recorded traffic.")] = None,
-    keys_per_s: Annotated[float | None, typer.Option(min=0.001, help="New keys a second [as recorded].")] = None,
+    requests_per_s: Annotated[
+        float | None, typer.Option(min=0.001, max=1e6, help="Instead of the recorded traffic.")
+    ] = None,
+    keys_per_s: Annotated[
+        float | None, typer.Option(min=0.001, max=1e6, help="New keys a second [as recorded].")
+    ] = None,
     error_rate: Annotated[
         float | None, typer.Option(min=0, max=1, help="Keys that fail today [as recorded, else 0.005].")
     ] = None,

@@ -13,9 +13,9 @@ import pytest
 from rollout_kit import NEW, OLD
 from rollout_world import RolloutWorld
 
-from ab_testing.framework import ABTestManager, main
+from ab_testing.framework import ABTestManager, TrafficSplitter, main
 from ecosight.config import Config
-from ecosight.errors import Conflict
+from ecosight.errors import Conflict, InvalidInput
 from ecosight.values import ModelRef
 
 
@@ -99,6 +99,11 @@ def test_the_script_takes_the_options_that_were_promised(
     assert main() == 0
     assert json.loads(capsys.readouterr().out)["state"] == "preparing"
     assert (site.rollout.policy["steps"], site.rollout.policy["max_duration_s"]) == ([20.0], 12 * 3600.0)
+
+
+def test_a_share_that_is_no_number_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="a share lies between 0 and 1, not"):
+        TrafficSplitter("0.1")  # type: ignore[arg-type]
 
 
 def test_the_script_says_what_is_wrong_in_a_sentence(tmp_path: Path) -> None:

@@ -61,6 +61,7 @@ def test_a_draft_raises_what_a_start_would_and_changes_nothing(site: RolloutWorl
         ("blue-green", {"pause_at": [2]}, "steps 1 to 1"),
         ("blue-green", {"accuracy": "required"}, "at no step does the champion answer beside"),
         ("canary", {"steps": [100], "accuracy": "required"}, "at no step does the champion answer beside"),
+        ("canary", {"strategy": "shadow"}, "the policy says 'shadow' and the rollout 'canary'"),
         ("canary", {"steps": [0.01, 100]}, "no key falls on candidate, candidate-2"),
     ],
 )
@@ -101,6 +102,31 @@ def test_nobody_goes_back_to_a_model_that_was_taken_back_itself(site: RolloutWor
     assert site.aliases.named["champion"] == OLD
     site.incidents.unlatch(incident.id, by="ann")
     assert site.service.roll_back(actor="bob").champion == NEW
+
+
+def test_nobody_is_sent_to_a_command_that_is_refused_by_then(site: RolloutWorld) -> None:
+    site.service.start(candidate="2", actor="ann")
+    site.service.roll_back(actor="ann")
+    with pytest.raises(Conflict, match="is rolling back") as refused:
+        site.service.start(candidate="2", actor="ann")
+    assert refused.value.hint == "Wait for its end."
+    with pytest.raises(Conflict, match="is rolling back, so it cannot abort"):
+        site.service.abort(actor="ann")
+
+
+def test_what_people_say_is_kept_as_one_line_that_can_be_stored(site: RolloutWorld) -> None:
+    actor, why = "zo\udceb", "red\x1b[31malarm\nat three"
+    begun = site.service.start(candidate="2", actor=actor)
+    site.service.pause(actor=actor, why=why)
+    site.service.resume(actor=actor, why=why)
+    site.service.roll_back(actor=actor, why=why)
+    said = {
+        (each.actor, each.verdict["reason"]) for each in site.rollouts.decisions(begun.id) if each.action != "start"
+    }
+    assert said == {("zo\ufffd", "red [31malarm at three")}
+    site.seconds(5, until=site.is_in("rolled_back"))
+    (incident,) = site.incidents.list()
+    assert (begun.actor, incident.trigger["observed"]) == ("zo\ufffd", "zo\ufffd: red [31malarm at three")
 
 
 def test_a_wish_to_roll_back_that_comes_too_late_does_not_meet_the_good_champion(site: RolloutWorld) -> None:

@@ -177,6 +177,26 @@ def test_predictions_wait_while_the_database_is_locked(tmp_path: Path) -> None:
     database.close()
 
 
+def test_what_cannot_be_read_is_set_aside_once_however_often_the_database_is_away(tmp_path: Path) -> None:
+    file, spool = tmp_path / "ecosight.db", tmp_path / "spool"
+    database = open_database(f"sqlite:///{file}?timeout=0.05")
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    spool.mkdir()
+    (spool / "predictions-dead.jsonl").write_bytes(b"not JSON\n")
+    log = PredictionLog(database, spool)
+    log.append(prediction("one"))
+    for _ in range(3):
+        with pytest.raises(Unavailable):
+            log.flush()
+    other.execute("ROLLBACK")
+    other.close()
+    assert log.counts()["predictions"] == 1
+    assert (spool / "predictions.refused").read_bytes() == b"not JSON\n"
+    log.close()
+    database.close()
+
+
 def test_predictions_outlive_a_log_that_closed_without_its_database(tmp_path: Path) -> None:
     file = tmp_path / "ecosight.db"
     database = open_database(f"sqlite:///{file}?timeout=0.05")

@@ -218,6 +218,12 @@ def test_a_person_takes_a_model_back_and_is_named(manager: RollbackManager, lead
     assert "foxes look wrong" in incident.trigger["observed"]
 
 
+@pytest.mark.parametrize("interval", [0, -1, float("nan"), float("inf")])
+def test_an_interval_that_is_no_time_is_refused(interval: float) -> None:
+    with pytest.raises(InvalidInput, match="health_check_interval"):
+        RollbackManager(health_check_interval=interval, config=load_config())
+
+
 def test_watching_tells_each_interval_and_ends_when_it_is_told_to(
     manager: RollbackManager, leader: Leader, clock: ManualClock
 ) -> None:

@@ -44,6 +44,17 @@ def test_the_key_falls_back_to_the_sensor_and_then_to_the_request(serve):
     assert server.parts.predictions.get(by_request).key == by_request
 
 
+def test_an_arm_is_not_answered_by_another_where_no_rollout_is_under_way(serve):
+    server, files = serve(), {"file": tone_wav(BANDS["low"])}
+    refused = server.http.post("/predict", files=files, headers={"X-EcoSight-Arm": "candidate"})
+    assert (refused.status_code, refused.json()["error"]["hint"]) == (
+        404,
+        "No rollout is under way: the champion answers.",
+    )
+    answer = server.http.post("/predict", files=files, headers={"X-EcoSight-Arm": "champion"})
+    assert (answer.status_code, answer.json()["variant"]) == (200, "champion")
+
+
 def test_the_server_answers_what_the_model_answers_in_process(serve, model_folders):
     server = serve()
     clips = [tone_wav(hz, seed=5, rate=44_100, channels=2) for hz in BANDS.values()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import signal
@@ -123,6 +124,26 @@ def test_a_task_that_fails_to_stop_keeps_nothing_else_from_stopping(make_parts):
     with serve_in_thread(make_parts(background=(Task("a"), Task("b"))), environ={}) as url:
         assert httpx.get(f"{url}/health/live", trust_env=False).status_code == 200
     assert stopped == ["a started", "b started", "b stopped", "a stopped"]
+
+
+def test_nobody_is_let_in_before_the_server_can_answer(make_parts):
+    """A load balancer goes on to the next server when it is refused; with one that only listens it would wait."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    tried = []
+
+    class Slow:
+        def start(self):
+            with socket.socket() as client:
+                tried.append(client.connect_ex(("127.0.0.1", port)))
+
+        def stop(self):
+            pass
+
+    with serve_in_thread(make_parts(background=(Slow(),), serving={"port": port}), environ={}) as url:
+        assert url.endswith(f":{port}")
+        assert httpx.get(f"{url}/health/live", trust_env=False).status_code == 200
+    assert tried == [errno.ECONNREFUSED]
 
 
 def test_the_face_names_what_there_is():

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 __all__ = ["Intake", "Receipt", "Staged"]
 
 
+_LEARNED = ("boxes",)
+"""Facts that a sample takes on later too: a picture may have come in before it was annotated."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
     """What became of a sample. Of a duplicate, ``sample`` is the one that was there first."""
@@ -123,7 +127,8 @@ class Intake:
             self._check_original(data)
             details = {**self._modality.inspect(data).details, **(facts or {})}
         else:
-            details = dict(known.details)
+            learned = {name: value for name, value in (facts or {}).items() if name in _LEARNED}
+            details = {**learned, **known.details}
         if known is None or not self._blobs.has(digest):
             self._blobs.put(data)
         sample = Sample(
@@ -152,6 +157,9 @@ class Intake:
                 kept=first.label,
                 refused=sample.label,
             )
+        learned = {name: sample.details[name] for name in _LEARNED if name in sample.details}
+        if learned.keys() - first.details.keys():
+            first = self._samples.learn(first.id, learned) or first
         return Receipt(sample=first, status="duplicate")
 
     def group_of(self, name: str) -> str | None:

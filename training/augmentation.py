@@ -89,9 +89,13 @@ def variant_rows(
     """
     if not planned["variants"]:
         return None
-    from dataset.augmenting import DatasetAugmenter, open_medium
+    from dataset.augmenting import DatasetAugmenter, known_boxes, open_medium
 
-    augmenter = DatasetAugmenter(version, parts.blobs, open_medium(parts.config), _recipe(planned))
+    medium = open_medium(parts.config)
+    boxes = known_boxes(version.part("train"), parts.samples, medium)
+    if boxes.unfit:
+        get_logger("training").warning("boxes of pictures of another size are not looked at", samples=len(boxes.unfit))
+    augmenter = DatasetAugmenter(version, parts.blobs, medium, _recipe(planned), marks=boxes.marks)
     rows = augmenter.rows(originals=False)
     found = _features(parts, augmenter, [row.key for row in rows], progress)
     return VariantRows(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +35,8 @@ class DatasetAugmenter:
         backgrounds: bytes of recordings from the user's own stations, for the technique ``background``. With no
             recipe they take the place of synthetic noise.
         techniques: ready ones by name, beside the plug-ins.
-        marks: sample id -> what is known about places in it (for pictures ``[{"box": [x0, y0, x1, y1], "label": …}]``).
+        marks: sample id -> what is known about places in it (for pictures ``[{"box": [x0, y0, x1, y1], "label": …}]``);
+            see ``known_boxes``.
         only: ids of samples, if not the whole training part.
     Raises: Refused: a sample or a background that a model is measured on, or that is an augmented file.
         NotFound, InvalidInput: the recipe.
@@ -99,14 +102,24 @@ class DatasetAugmenter:
     def marks_of(self, sample_id: str) -> Any:
         return self._marks.get(sample_id)
 
+    def basis(self, sample_id: str) -> str:
+        """Digest of what decides a sample's variants beside its bytes: the recipe, and the marks."""
+        marks = json.dumps(self.marks_of(sample_id), sort_keys=True)
+        return hashlib.sha256(f"{self.digest} {marks}".encode()).hexdigest()[:32]
+
     def key(self, variant: Variant) -> str:
-        """The sample's id, the recipe's digest and the variant's name; where these are the same, the bytes are."""
-        return f"{variant.sample_id}/{self.digest[:32]}/{variant.name}"
+        """The sample's id, the recipe's digest and the variant's name; where these are the same, the bytes are.
+
+        Of a sample with marks, its ``basis`` stands for the recipe: a crop goes where the boxes let it.
+        """
+        sample_id = variant.sample_id
+        decided = self.digest[:32] if self.marks_of(sample_id) is None else self.basis(sample_id)
+        return f"{sample_id}/{decided}/{variant.name}"
 
     def make(self, sample_id: str) -> Generator[Made]:
         """The variants of one sample, one after the other. Raises: as ``read`` and ``VariantMaker.make``."""
         self.check_varied(sample_id)
-        return self.maker.make(self.read(sample_id), self.recipe.variants_of(sample_id), self.marks_of(sample_id))
+        return self.maker.make(self.read(sample_id), self.maker.variants_of(sample_id), self.marks_of(sample_id))
 
     def materialise(
         self, folder: Path, progress: Progress, *, workers: int | None = None, originals: bool = True

@@ -74,6 +74,20 @@ class VariantMaker:
         return {name: own[name] if name in own else load_plugin(self.medium.family, name) for name in self.recipe.names}
 
     @cached_property
+    def _once(self) -> frozenset[str]:
+        """The techniques that draw nothing: what they make of a sample is always the same."""
+        return frozenset(name for name, each in self.techniques.items() if not getattr(each, "draws", True))
+
+    @cached_property
+    def count(self) -> int:
+        """How many variants each sample gets."""
+        return self.recipe.variant_count(self._once)
+
+    def variants_of(self, sample_id: str) -> list[Variant]:
+        """The variants of one sample; see ``Recipe.variants_of``."""
+        return self.recipe.variants_of(sample_id, self._once)
+
+    @cached_property
     def digest(self) -> str:
         """SHA-256 over everything that decides what a variant is, but for the sample: half of a cache key."""
         told = [self.medium.identity, self.recipe.seed, self.recipe.techniques]

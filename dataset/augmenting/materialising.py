@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -177,12 +176,11 @@ def _wanted(augmenter: DatasetAugmenter, originals: bool) -> Iterator[Job]:
     suffix = augmenter.medium.suffix
     for entry in augmenter.entries:
         marks = augmenter.marks_of(entry.sample_id)
-        variants = augmenter.recipe.variants_of(entry.sample_id)
+        variants = augmenter.maker.variants_of(entry.sample_id)
         if originals:
             variants = [_original(entry), *variants]
         files = tuple((each, f"{names[entry.sample_id]}_{each.name}{suffix}") for each in variants)
-        basis = hashlib.sha256(f"{augmenter.digest} {json.dumps(marks, sort_keys=True)}".encode()).hexdigest()[:32]
-        yield Job(entry=entry, files=files, basis=basis, marks=marks)
+        yield Job(entry=entry, files=files, basis=augmenter.basis(entry.sample_id), marks=marks)
 
 
 def _original(entry: Entry) -> Variant:

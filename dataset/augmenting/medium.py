@@ -33,6 +33,8 @@ class Medium(Protocol):
     """Techniques that are taken in turn where nobody names any; ``a/b`` draws one of the two for each sample."""
     identity: str
     """Changes whenever the same bytes and techniques could give other variants."""
+    takes_marks: bool
+    """Whether ``read`` makes something of marks. One without this attribute is never given any."""
     max_bytes: int
 
     def read(self, data: bytes, marks: Any = None) -> Any:

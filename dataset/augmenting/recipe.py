@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from itertools import count
 
 from ecosight.errors import InvalidInput
 
@@ -71,25 +73,41 @@ class Recipe:
         """Every technique that may be drawn, once, in order of the first use."""
         return tuple(dict.fromkeys(name for slot in self.techniques for name in slot.split("/")))
 
-    def variants_of(self, sample_id: str) -> list[Variant]:
-        """The variants of one sample, whatever other samples there are."""
-        used: Counter[str] = Counter()
+    def variant_count(self, once: Collection[str] = ()) -> int:
+        """How many variants each sample gets: fewer than asked for where no technique of the recipe draws anything."""
+        return min(self.variants, len(self.names)) if set(self.names) <= set(once) else self.variants
+
+    def variants_of(self, sample_id: str, once: Collection[str] = ()) -> list[Variant]:
+        """The variants of one sample, whatever other samples there are.
+
+        Args:
+            once: techniques that draw nothing. A second use of one would be a copy of the first, so the other choice
+                of its slot is taken, or the next slot.
+        """
         made = []
-        for index in range(self.variants):
-            turn, slot = divmod(index, len(self.techniques))
-            choices = self.techniques[slot].split("/")
-            technique = choices[_number(self.seed, sample_id, "choice", slot, turn) % len(choices)]
+        used: Counter[str] = Counter()
+        slots = self._slots(sample_id, once, used)
+        for number in range(1, self.variant_count(once) + 1):
+            technique = next(slots)
             used[technique] += 1
             made.append(
                 Variant(
                     sample_id=sample_id,
-                    number=index + 1,
+                    number=number,
                     technique=technique,
                     name=_variant_name(technique, used[technique]),
                     seed=_number(self.seed, sample_id, technique, used[technique]),
                 )
             )
         return made
+
+    def _slots(self, sample_id: str, once: Collection[str], used: Counter[str]) -> Iterator[str]:
+        """The techniques in turn, without those of ``once`` that are used up."""
+        for index in count():
+            turn, slot = divmod(index, len(self.techniques))
+            choices = [each for each in self.techniques[slot].split("/") if each not in once or not used[each]]
+            if choices:
+                yield choices[_number(self.seed, sample_id, "choice", slot, turn) % len(choices)]
 
 
 def _variant_name(technique: str, use: int) -> str:

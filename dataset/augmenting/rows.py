@@ -43,7 +43,7 @@ class TrainingRows(Sequence[TrainingRow]):
 
     def __init__(self, augmenter: DatasetAugmenter, *, originals: bool) -> None:
         self._augmenter, self._originals = augmenter, originals
-        self._each = augmenter.recipe.variants + originals
+        self._each = augmenter.maker.count + originals
         self._rest = augmenter.left_out if originals else []
 
     def __len__(self) -> int:
@@ -70,7 +70,7 @@ class TrainingRows(Sequence[TrainingRow]):
         yield from map(_original, self._rest)
 
     def _of(self, entry: Entry) -> list[TrainingRow]:
-        variants = self._augmenter.recipe.variants_of(entry.sample_id)
+        variants = self._augmenter.maker.variants_of(entry.sample_id)
         made = [_row(entry, self._augmenter.key(each), each.name) for each in variants]
         return [_original(entry), *made] if self._originals else made
 
@@ -95,7 +95,7 @@ class AugmentedBlobs:
             return data
         augmenter = self._augmenter
         augmenter.check_varied(sample_id)
-        for variant in augmenter.recipe.variants_of(sample_id):
+        for variant in augmenter.maker.variants_of(sample_id):
             if augmenter.key(variant) == key:
                 return next(augmenter.maker.make(data, [variant], augmenter.marks_of(sample_id))).data
         raise NotFound(f"no variant has the key {key[:200]!r}", hint="Keys are those of DatasetAugmenter.rows().")

@@ -32,7 +32,7 @@ def one_label(each: Found, classes: Collection[str]) -> Found | Skipped:
 
 
 def whole_pictures(found: Iterable[Found]) -> Iterator[Found | Skipped]:
-    """Each picture once, with the class of its boxes; those with boxes of several classes are passed over."""
+    """Each picture once, with its boxes and their class; those with boxes of several classes are passed over."""
     pictures: dict[Path, list[Found]] = {}
     for each in found:
         if each.box is None:
@@ -43,7 +43,8 @@ def whole_pictures(found: Iterable[Found]) -> Iterator[Found | Skipped]:
         labels = sorted({each.label for each in boxes})
         if len(labels) == 1:
             people = [each.annotators for each in boxes if each.annotators is not None]
-            yield replace(boxes[0], box=None, annotators=min(people, default=None))
+            kept = tuple(dict.fromkeys(each.box for each in boxes if each.box is not None))
+            yield replace(boxes[0], box=None, boxes=kept, annotators=min(people, default=None))
         else:
             yield Skipped(path=path, reason=f"has boxes of {len(labels)} classes ({', '.join(labels)})")
 

@@ -107,7 +107,7 @@ class Found:
         captured_at: aware; None where it is not told.
         fold: the part of the publisher's own split. part: ``train``, ``val`` or ``test``, where the fold decides.
         annotators: how many people gave the label; None where it is not told.
-        span, box: the piece; at most one of them.
+        span, box: the piece; at most one of them. boxes: those on a picture that is kept whole, all of its label.
     """
 
     path: Path
@@ -121,6 +121,7 @@ class Found:
     annotators: int | None = None
     span: Span | None = None
     box: Box | None = None
+    boxes: tuple[Box, ...] = ()
 
     @property
     def piece(self) -> Span | Box | None:
@@ -128,9 +129,10 @@ class Found:
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """What is kept with the sample, as JSON: where it was, the publisher's fold, and what it was cut from."""
+        """What is kept with the sample, as JSON: where it was, its fold, what it was cut from, the boxes on it."""
         cut = {"from": self.path.name, **self.piece.as_dict()} if self.piece else None
-        told = {"station": self.station, "fold": self.fold, "piece": cut}
+        boxes = [{**each.as_dict(), "size": each.size and list(each.size)} for each in self.boxes] or None
+        told = {"station": self.station, "fold": self.fold, "piece": cut, "boxes": boxes}
         return {name: value for name, value in told.items() if value is not None}
 
 

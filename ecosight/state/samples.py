@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import RowMapping, func, select
@@ -31,6 +31,21 @@ class SampleStore:
         """
         with self._database.begin() as connection:
             return insert_or_ignore(connection, samples, {**_row(sample), "origin": origin})
+
+    def learn(self, sample_id: str, facts: Mapping[str, Any]) -> Sample | None:
+        """Add details that a known sample does not have yet; what it has stays.
+
+        Returns: the sample as it is now; None if it is not known.
+        """
+        with self._database.begin() as connection:
+            wanted = samples.c.id == sample_id
+            row = connection.execute(select(samples).where(wanted).with_for_update()).mappings().first()
+            if row is None:
+                return None
+            details = {**facts, **row["details"]}
+            if details != row["details"]:
+                connection.execute(samples.update().where(wanted).values(details=details))
+            return _sample({**row, "details": details})
 
     def get(self, sample_id: str) -> Sample | None:
         found = self.many([sample_id])
@@ -76,7 +91,7 @@ def _row(sample: Sample) -> dict[str, Any]:
     }
 
 
-def _sample(row: RowMapping) -> Sample:
+def _sample(row: RowMapping | Mapping[str, Any]) -> Sample:
     return Sample(
         id=row["id"],
         medium=row["medium"],

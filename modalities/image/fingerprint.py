@@ -13,7 +13,7 @@ from ecosight.config import ImageSection
 from ecosight.ports import Fingerprint
 from modalities.image import thumbs
 from modalities.image.phash import BITS, perceptual_hash
-from modalities.image.reading import read_picture
+from modalities.image.reading import DECODER_VERSION, read_picture
 
 __all__ = ["PictureFingerprinter"]
 
@@ -44,7 +44,7 @@ class PictureFingerprinter:
         """SHA-256 over everything that decides a fingerprint, the decoder's version with it; half of the cache key."""
         import PIL
 
-        ours = [self.name, _VERSION, _WORDS, _WORD_BITS, _SEED, _ENOUGH, _CROP]
+        ours = [self.name, _VERSION, DECODER_VERSION, _WORDS, _WORD_BITS, _SEED, _ENOUGH, _CROP]
         parameters = [*ours, thumbs.PARAMETERS, PIL.__version__]
         return hashlib.sha256(json.dumps(parameters).encode()).hexdigest()
 

@@ -10,9 +10,15 @@ from numpy.typing import NDArray
 
 from ecosight.config import ImageSection
 from ecosight.errors import MediaTooLarge, UnreadableMedia, UnsupportedMedia
+from modalities.image.depth import as_8_bits, is_deep
 
-__all__ = ["MOST_PIXELS", "Read", "read_picture"]
+__all__ = ["DECODER_VERSION", "MOST_PIXELS", "Read", "read_picture"]
 
+DECODER_VERSION = 2
+"""Part of every identity that pixels decide: raise it when the same file may give other pixels.
+
+2: pictures of 16 bits are no longer white. Fingerprints and figures are kept by a sample's id, which does not tell how
+deep it is, so those of all pictures are made again, once."""
 MOST_PIXELS = 100_000_000
 
 
@@ -26,6 +32,8 @@ class Read:
 
 def read_picture(data: bytes, limits: ImageSection) -> Read:
     """Decode a picture and turn it upright by its EXIF orientation; grey, palette and CMYK ones become RGB too.
+
+    Grey pictures of more than 8 bits are stretched to their own range; see ``modalities.image.depth``.
 
     Raises: MediaTooLarge: too many bytes or pixels. UnsupportedMedia: no picture. UnreadableMedia: a damaged one.
     """
@@ -42,7 +50,10 @@ def read_picture(data: bytes, limits: ImageSection) -> Read:
                 raise MediaTooLarge(
                     f"the picture has {opened.width} x {opened.height} pixels", hint="Make it smaller first."
                 )
-            pixels = np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
+            upright = ImageOps.exif_transpose(opened)
+            if is_deep(upright):
+                upright = Image.fromarray(as_8_bits(upright))
+            pixels = np.asarray(upright.convert("RGB"))
             return Read(pixels=pixels, format=opened.format or "")
     except UnidentifiedImageError as error:
         raise UnsupportedMedia("this is no picture that is known here", hint="JPEG and PNG are.") from error

@@ -12,7 +12,7 @@ from pipeline.commands.data import dataset_app
 from pipeline.console import DryRun, JsonOutput, print_result, workbench
 
 if TYPE_CHECKING:
-    from dataset.augmenting import DatasetAugmenter, Medium, Recipe
+    from dataset.augmenting import DatasetAugmenter, Medium
 
 __all__ = ["mount"]
 
@@ -41,7 +41,7 @@ def augment(
     as_json: JsonOutput = False,
 ) -> None:
     """Write varied copies of the training part; run again, it goes on where it was."""
-    from dataset.augmenting import DatasetAugmenter, Recipe, open_medium
+    from dataset.augmenting import DatasetAugmenter, Recipe, known_boxes, open_medium
     from dataset.augmenting.augmenter import default_techniques
     from dataset.augmenting.materialising import materialise, plan_folder
     from ecosight.progress import terminal_progress
@@ -55,10 +55,10 @@ def augment(
         snr_db=_range(snr),
     )
     backgrounds = [] if background is None else _recordings(background, bench.modality.extensions, medium)
-    augmenter = DatasetAugmenter(
-        bench.datasets.get(version or None), bench.blobs, medium, recipe, backgrounds=backgrounds
-    )
-    told = _told(augmenter, recipe)
+    source = bench.datasets.get(version or None)
+    boxes = known_boxes(source.part("train"), bench.samples, medium)
+    augmenter = DatasetAugmenter(source, bench.blobs, medium, recipe, backgrounds=backgrounds, marks=boxes.marks)
+    told = _told(augmenter) | {"with_boxes": len(boxes.marks), "boxes_unfit": len(boxes.unfit)}
     if dry_run:
         figures = plan_folder(augmenter, out, originals=originals).figures()
         text = f"would make {figures['to_make']} files, keep {figures['kept']}, remove {figures['to_remove']}"
@@ -72,15 +72,17 @@ def augment(
     lines += [f"failed {row['source']}: {row['error']['message']}" for row in report.failed[:20]]
     if report.left_out:
         lines.append(f"{report.left_out} samples are not augmented: their groups are on two sides")
+    if boxes.unfit:
+        lines.append(f"{len(boxes.unfit)} samples have boxes of a picture of another size, which nobody looks at")
     print_result(told | report.as_dict(), as_json=as_json, text=lines)
 
 
-def _told(augmenter: DatasetAugmenter, recipe: Recipe) -> dict[str, Any]:
+def _told(augmenter: DatasetAugmenter) -> dict[str, Any]:
     return {
         "version": str(augmenter.version.ref),
         "samples": len(augmenter.entries),
         "left_out": len(augmenter.left_out),
-        "variants": recipe.variants,
+        "variants": augmenter.maker.count,
         "recipe": augmenter.digest,
     }
 

@@ -32,6 +32,28 @@ def test_variants_of_a_sample_have_names_and_seeds_of_their_own(
     assert more[:count] == made
 
 
+@given(names, st.integers(0, 12), st.integers(0, 5), st.text("0123456789abcdef", min_size=64, max_size=64))
+def test_a_technique_that_draws_nothing_is_used_once_a_sample(
+    techniques: list[str], count: int, seed: int, sample_id: str
+) -> None:
+    techniques = [each.replace("original", "other") for each in techniques]
+    recipe = Recipe(techniques=tuple(techniques), variants=count, seed=seed)
+    plain = recipe.variants_of(sample_id)
+    for once in ({recipe.names[0]}, {*recipe.names}):
+        made = recipe.variants_of(sample_id, once)
+        used = [each.technique for each in made]
+        assert all(used.count(name) <= 1 for name in once)
+        assert (
+            len(made)
+            == recipe.variant_count(once)
+            == (min(count, len(once)) if len(once) == len({*recipe.names}) else count)
+        )
+        assert [each.number for each in made] == list(range(1, len(made) + 1))
+        # A variant of a name is the same one, whatever is used once beside it.
+        seeds = {each.name: each.seed for each in plain}
+        assert all(seeds[each.name] == each.seed for each in made if each.name in seeds)
+
+
 def test_five_variants_are_one_of_each_family_and_named_as_people_expect() -> None:
     recipe = Recipe(techniques=SoundMedium(Config()).defaults)
     seen: set[str] = set()

@@ -52,6 +52,16 @@ def test_a_known_id_changes_nothing(store: SampleStore) -> None:
     assert store.count() == 1
 
 
+def test_a_known_sample_learns_what_it_does_not_have_and_keeps_what_it_has(store: SampleStore) -> None:
+    store.add(sample(1), origin="ingest")
+    learned = store.learn(sample(1).id, {"boxes": [{"x0": 1.5}], "channels": 9})
+    assert learned == store.get(sample(1).id)
+    assert learned is not None
+    assert learned.details == {"duration_s": 1.5, "channels": 2, "boxes": [{"x0": 1.5}]}
+    assert store.learn(sample(1).id, {"boxes": []}) == learned
+    assert store.learn("unknown", {"boxes": []}) is None
+
+
 def test_many_keeps_the_order_of_the_ids_and_leaves_out_the_unknown(store: SampleStore) -> None:
     for number in range(3):
         store.add(sample(number), origin="ingest")

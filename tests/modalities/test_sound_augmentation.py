@@ -176,6 +176,31 @@ def test_it_draws_what_its_name_says(name: str, parameter: str, lowest: float, h
     assert max(drawn) - min(drawn) > 0.7 * (highest - lowest)
 
 
+@pytest.mark.parametrize("peak", [1.0, 0.97, 0.9, 0.5, 1.1, 4.0])
+@pytest.mark.parametrize("name", ["volume_up", "volume_down"])
+def test_the_volume_differs_by_the_factor_that_is_told_however_loud_the_recording_is(name: str, peak: float) -> None:
+    clip = Clip(samples=(sine(440, 16_000) * (peak / 0.3)).astype(np.float32), rate=16_000)
+    drawn = []
+    for seed in range(30):
+        made, told = MEDIUM.apply(load_plugin("ecosight.augmentations", name), clip, rng(seed))
+        assert np.abs(made.samples - told["factor"] * told.get("scaled_by", 1) * clip.samples).max() < 2e-4 * peak
+        assert np.abs(made.samples).max() <= 1
+        drawn.append(told["factor"])
+    assert len(set(drawn)) > 20  # no draw is undone
+    if peak <= 1:
+        assert all(0.8 <= factor <= 0.95 or 1.05 <= factor <= 1.2 for factor in drawn)
+    if name == "volume_up" and peak < 0.8:
+        assert min(drawn) >= 1.05
+
+
+def test_what_is_made_quieter_to_fit_says_so() -> None:
+    loud = Clip(samples=(sine(440, 16_000) / 0.3).astype(np.float32), rate=16_000)
+    _, told = MEDIUM.apply(load_plugin("ecosight.augmentations", "noise_medium"), loud, rng())
+    assert 0.5 < told["scaled_by"] < 0.99
+    quiet = Clip(samples=sine(440, 16_000), rate=16_000)
+    assert "scaled_by" not in MEDIUM.apply(load_plugin("ecosight.augmentations", "noise_medium"), quiet, rng())[1]
+
+
 def test_a_shift_in_time_loses_nothing() -> None:
     clip = np.concatenate([np.zeros(8000), sine(440, 16_000, 0.5), np.zeros(8000)]).astype(np.float32)
     for seed in range(20):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -30,6 +31,8 @@ def cropped(picture: Picture, x0: int, y0: int, width: int, height: int, *, min_
 @dataclass(frozen=True, slots=True)
 class Flip(PictureTechnique):
     """Left and right exchanged."""
+
+    draws: ClassVar[bool] = False
 
     def traced(self, picture: Picture, rng: np.random.Generator) -> Traced:
         return flipped(picture), {}

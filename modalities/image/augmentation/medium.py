@@ -11,7 +11,7 @@ import numpy as np
 from ecosight.config import Config
 from ecosight.errors import InvalidInput
 from modalities.image.augmentation.picture import Picture, clip_boxes
-from modalities.image.reading import read_picture
+from modalities.image.reading import DECODER_VERSION, read_picture
 
 __all__ = ["PictureMedium"]
 
@@ -30,8 +30,9 @@ class PictureMedium:
     family = "ecosight.picture_augmentations"
     suffix = ".jpg"
     defaults = ("flip", "crop", "colour", "blur/night", "combined")
-    identity = "image 1: RGB, upright, jpeg 95 without subsampling"
+    identity = f"image {DECODER_VERSION}: RGB, upright, jpeg 95 without subsampling"
     """Changes whenever the same bytes and techniques could give other variants."""
+    takes_marks = True
 
     def __init__(self, config: Config) -> None:
         self._limits = config.image

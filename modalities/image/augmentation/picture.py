@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,6 +70,9 @@ Traced = tuple[Picture, Mapping[str, Any]]
 
 class PictureTechnique(ABC):
     """A callable ``(picture, rng) -> picture`` that tells what it drew. Stateless; its ``repr`` says what it does."""
+
+    draws: ClassVar[bool] = True
+    """Whether two uses differ. One that always does the same is used once a sample."""
 
     @abstractmethod
     def traced(self, picture: Picture, rng: np.random.Generator) -> Traced:

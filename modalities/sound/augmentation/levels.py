@@ -41,11 +41,11 @@ def decibels(ratio: float) -> float:
     return float(10 * np.log10(ratio)) if ratio > 0 else -np.inf
 
 
-def bounded(samples: Samples, original: Samples, rate: int) -> NDArray[np.float32]:
+def bounded(samples: Samples, original: Samples, rate: int) -> tuple[NDArray[np.float32], float]:
     """The samples, scaled as a whole so that nothing clips and the loudness stays near that of the original.
 
     Returns: float32, no sample beyond full scale, active power within 6 dB of the original's (further below only
-        where full scale forbids it).
+        where full scale forbids it); and the factor that they were scaled by, 1 where they were within bounds.
     """
     before, after = active_power(original, rate), active_power(samples, rate)
     gain = 1.0
@@ -57,7 +57,7 @@ def bounded(samples: Samples, original: Samples, rate: int) -> NDArray[np.float3
         gain *= FULL_SCALE / peak
     scaled = samples if gain == 1.0 else samples * gain
     # The division above may leave the loudest sample a rounding error beyond.
-    return np.asarray(np.clip(scaled, -FULL_SCALE, FULL_SCALE), np.float32)
+    return np.asarray(np.clip(scaled, -FULL_SCALE, FULL_SCALE), np.float32), gain
 
 
 def _frame_powers(samples: Samples, rate: int) -> NDArray[np.float64]:

@@ -17,6 +17,9 @@ from modalities.sound.augmentation.reading import note_in, read_mono, write_wav
 
 __all__ = ["Clip", "SoundMedium"]
 
+_TOLD = 0.00005
+"""A factor this near to 1 would be told as 1.0; a drawn factor is no more exact than that."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clip:
@@ -45,6 +48,7 @@ class SoundMedium:
     )
     identity = "sound 1: mono, own rate, 16-bit wav"
     """Changes whenever the same bytes and techniques could give other variants."""
+    takes_marks = False
 
     def __init__(self, config: Config) -> None:
         self._limits = config.sound
@@ -60,7 +64,8 @@ class SoundMedium:
     def apply(self, technique: Any, clip: Clip, rng: np.random.Generator) -> tuple[Clip, Mapping[str, Any]]:
         """The clip as a technique varies it: nothing clips, loudness within 6 dB, length within the limits.
 
-        Returns: the clip, and what the technique drew where it tells.
+        Returns: the clip, and what the technique drew where it tells. ``scaled_by`` is there where the whole was made
+            louder or quieter afterwards, to be within bounds: the technique's own factors are on top of it.
         Raises: InvalidInput: the technique gave something else than finite mono samples.
         """
         if hasattr(technique, "traced"):
@@ -76,7 +81,9 @@ class SoundMedium:
             )
         least, most = (round(each * clip.rate) for each in (self._limits.min_seconds, self._limits.max_seconds))
         fitted = np.pad(samples[:most], (0, max(0, min(least + 1, most) - len(samples))))
-        return Clip(samples=bounded(fitted, clip.samples, clip.rate), rate=clip.rate), told
+        within, gain = bounded(fitted, clip.samples, clip.rate)
+        told = dict(told) if abs(gain - 1) < _TOLD else {**told, "scaled_by": round(gain, 4)}
+        return Clip(samples=within, rate=clip.rate), told
 
     def write(self, clip: Clip, note: str) -> bytes:
         """The clip as a WAV file, with a note in it."""

@@ -10,12 +10,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from modalities.sound.augmentation.levels import active_power
+from modalities.sound.augmentation.levels import FULL_SCALE, active_power
 from modalities.sound.augmentation.vocoder import pitch_shift, time_stretch
 
 __all__ = ["Combined", "Noise", "Pitch", "SoundTechnique", "Stretch", "TimeShift", "Volume"]
@@ -93,13 +93,25 @@ class TimeShift(SoundTechnique):
 
 @dataclass(frozen=True, slots=True)
 class Volume(SoundTechnique):
-    """Louder or quieter by a uniform factor of the amplitude."""
+    """Louder or quieter by a uniform factor of the amplitude; louder only as far as the loudest sample lets it.
+
+    A recording that fills the scale cannot become louder: where not even the lowest factor fits, it becomes quieter by
+    as much instead, so that the variant is no copy.
+    """
 
     lowest: float
     highest: float
+    version: ClassVar[int] = 2
 
     def traced(self, samples: Samples, rate: int, rng: np.random.Generator) -> Traced:
-        factor = round(rng.uniform(self.lowest, self.highest), 4)
+        drawn, most = rng.uniform(), FULL_SCALE / max(float(np.abs(samples).max(initial=0.0)), 1e-12)
+        lowest, highest = self.lowest, self.highest
+        if lowest > max(most, 1):
+            lowest, highest = 2 - highest, 2 - lowest
+        if lowest > most:  # floats may lie far beyond the scale: brought within it first
+            lowest, highest = lowest * most, highest * most
+        highest = min(highest, most)
+        factor = round(lowest + drawn * (highest - lowest), 4)
         return samples * factor, {"factor": factor}
 
 
@@ -108,6 +120,8 @@ class Combined(SoundTechnique):
     """Two or three techniques, drawn from named ones and applied in their order."""
 
     choices: tuple[tuple[str, SoundTechnique], ...]
+    version: ClassVar[int] = 2
+    """2: as ``Volume`` among the choices."""
 
     def traced(self, samples: Samples, rate: int, rng: np.random.Generator) -> Traced:
         count = int(rng.integers(2, 4))

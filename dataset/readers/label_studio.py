@@ -6,26 +6,21 @@ Source: labelstud.io, "Label Studio JSON format of annotated tasks".
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
 
 from dataset.readers.agreeing import Statement, agreed
 from dataset.readers.json_text import listed, load_json, mapped, number, text
+from dataset.readers.label_studio_files import file_of
+from dataset.readers.label_studio_flat import flat_exports, refused
 from dataset.readers.rows import row
 from dataset.readers.source import Source
 from dataset.readers.values import Box, Found, ReadOptions, Skipped, Span
 from ecosight.errors import InvalidInput
 
 __all__ = ["LABEL_STUDIO", "LabelStudio"]
-
-_UPLOAD = re.compile(r"^[0-9a-f]{8}-")
-"""What Label Studio puts before the name of an uploaded file."""
-_MEDIA = ("audio", "image", "sound", "video", "url")
 
 
 class LabelStudio:
@@ -35,14 +30,16 @@ class LabelStudio:
     fallback = False
 
     def recognises(self, source: Source) -> bool:
-        return bool(self._files(source))
+        return bool(self._files(source) or flat_exports(source))
 
     def read(self, source: Source, options: ReadOptions) -> Iterator[Found | Skipped]:
-        del options
-        for path in self._files(source) or source.notes(".json"):
+        files = self._files(source)
+        if not files and (flat := flat_exports(source)):
+            raise refused(flat[0])
+        for path in files or source.notes(".json"):
             tasks = listed(load_json(path), path.name)
             for place, task in enumerate(tasks):
-                yield from _task(source, path, f"task {_name(task, place)}", task)
+                yield from _task(source, path, f"task {_name(task, place)}", task, options.extensions)
 
     def _files(self, source: Source) -> list[Path]:
         return [path for path in source.notes(".json") if _looks(source.head(path))]
@@ -59,7 +56,7 @@ def _name(task: Any, place: int) -> str:
     return str(task["id"])[:20] if isinstance(task, dict) and "id" in task else f"[{place}]"
 
 
-def _task(source: Source, path: Path, place: str, task: Any) -> Iterator[Found | Skipped]:
+def _task(source: Source, path: Path, place: str, task: Any, endings: Collection[str]) -> Iterator[Found | Skipped]:
     try:
         told = mapped(task, "the task")
         data = mapped(told.get("data"), "its data")
@@ -85,12 +82,12 @@ def _task(source: Source, path: Path, place: str, task: Any) -> Iterator[Found |
         elif one.piece is None:
             whole.append(one)
         else:
-            yield row(path, place, lambda o=one: _found(source, path, data, o))  # type: ignore[misc]
+            yield row(path, place, lambda o=one: _found(source, path, data, o, endings))  # type: ignore[misc]
     if whole:
         # Several controls, such as species and quality, give a file several labels: the user says which is meant.
         labels = tuple(dict.fromkeys(label for one in whole for label in one.labels))
         several = replace(whole[0], labels=labels, people=min(one.people for one in whole))
-        yield row(path, place, lambda: _found(source, path, data, several))
+        yield row(path, place, lambda: _found(source, path, data, several, endings))
 
 
 def _results(annotation: Any) -> list[tuple[int, Any]]:
@@ -150,38 +147,13 @@ def _box(value: Mapping[str, Any]) -> Box:
     return Box(x0=x, y0=y, x1=x + width, y1=y + height, unit="share")
 
 
-def _found(source: Source, path: Path, data: Mapping[str, Any], one: Statement) -> Found:
-    told = next((data[key] for key in _MEDIA if isinstance(data.get(key), str)), None)
-    if told is None:
-        texts = [value for value in data.values() if isinstance(value, str)]
-        told = texts[0] if len(texts) == 1 else None
+def _found(source: Source, path: Path, data: Mapping[str, Any], one: Statement, endings: Collection[str]) -> Found:
     label, *others = one.labels
     return Found(
-        path=_path(source, path, text(told, "the name of its file")),
+        path=file_of(source, path, data, endings),
         label=label,
         others=tuple(others),
         annotators=one.people,
         span=one.piece if isinstance(one.piece, Span) else None,
         box=one.piece if isinstance(one.piece, Box) else None,
     )
-
-
-def _path(source: Source, path: Path, told: str) -> Path:
-    try:
-        url = urlsplit(told)
-    except ValueError:
-        raise InvalidInput(f"{told[:200]!r} is neither a path nor an address") from None
-    local = parse_qs(url.query).get("d")  # /data/local-files/?d=recordings/1.wav
-    if local:
-        return source.find(local[0], near=[path.parent])
-    name = unquote(url.path)
-    try:
-        return source.find(name if not url.scheme else "/" + name, near=[path.parent])
-    except InvalidInput:
-        if url.query or url.fragment:  # the name of a file may hold what divides an address
-            with suppress(InvalidInput):
-                return source.find(told, near=[path.parent])
-        last = name.rpartition("/")[2]
-        if not _UPLOAD.match(last):
-            raise
-        return source.called(_UPLOAD.sub("", last))

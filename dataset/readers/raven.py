@@ -128,7 +128,9 @@ def _found(source: Source, table: Path, cells: Mapping[str, str], label: str) ->
 
 def _beside(source: Source, table: Path) -> Path:
     stem = _TABLE_NAME.sub("", table.stem)
-    path = source.stemmed(stem)
+    path = source.beside(table, stem)
     if path is None:
-        raise InvalidInput(f"neither the row nor the table's name tells the sound file (no single file {stem[:80]!r})")
+        raise InvalidInput(
+            f"neither the row nor the table's name tells the sound file (no single file {stem[:80]!r} near it)"
+        )
     return path

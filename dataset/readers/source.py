@@ -19,7 +19,7 @@ __all__ = ["NOTES", "Source", "within"]
 _DEPTH = 4
 """Levels of folders in which annotation files are looked for; the source itself is the first."""
 _HEAD_BYTES = 64 * 1024
-NOTES = frozenset({".csv", ".json", ".txt", ".tsv", ".xml", ".yaml", ".yml"})
+NOTES = frozenset({".csv", ".json", ".names", ".txt", ".tsv", ".xml", ".yaml", ".yml"})
 """Endings of annotation files."""
 _BESIDE = frozenset({"annotations", "labels", "meta", "metadata", "selections"})
 """Folders of annotations, whose files name what lies in the folder above."""
@@ -103,6 +103,25 @@ class Source:
         paths = [path for path in self._by_name_less_ending.get(_composed(stem), []) if not _is_note(path)]
         return paths[0] if len(paths) == 1 else None
 
+    def beside(self, note: Path, stem: str, *, near: Sequence[Path] = ()) -> Path | None:
+        """The nearest file with this name before its ending, for an annotation file that names none.
+
+        Looked for in ``near`` and the annotation's own folder, then in and below each folder above it. None where there
+        is none, or several are as near. Where its own folder holds files of the kind, no other folder's is taken: each
+        of ``north`` and ``south`` may have its ``1.wav``, and one be missing.
+        """
+        paths = [path for path in self._by_name_less_ending.get(_composed(stem), []) if not _is_note(path)]
+        above = [folder for folder in note.parents if folder == self.root or self.root in folder.parents]
+        for folder in (*near, note.parent):
+            if there := [path for path in paths if path.parent == folder]:
+                return there[0] if len(there) == 1 else None
+        for folder in above:
+            there = [path for path in paths if path.parent == folder] or [p for p in paths if folder in p.parents]
+            if there:
+                elsewhere = folder != note.parent and there[0].suffix.lower() in self._endings_in(note.parent)
+                return there[0] if len(there) == 1 and not elsewhere else None
+        return None
+
     def media(self) -> Iterator[Path]:
         """All files below the root that are no annotation files, in the order of their paths."""
         return (path for paths in sorted(self._by_name.values()) for path in sorted(paths) if not _is_note(path))
@@ -143,6 +162,17 @@ class Source:
         wanted = posixpath.dirname(posixpath.normpath(told))
         shorter, longer = sorted((there, wanted), key=len)
         return bool(shorter) and ("/" + longer).endswith("/" + shorter.lstrip("/"))
+
+    def _endings_in(self, folder: Path) -> set[str]:
+        return self._endings.get(folder, set())
+
+    @cached_property
+    def _endings(self) -> dict[Path, set[str]]:
+        """Folder -> the endings of its own files."""
+        found: dict[Path, set[str]] = defaultdict(set)
+        for path in self.media():
+            found[path.parent].add(path.suffix.lower())
+        return found
 
     @cached_property
     def _notes(self) -> list[Path]:

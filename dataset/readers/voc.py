@@ -1,12 +1,13 @@
 """Reads Pascal VOC: one XML file for each picture, with its objects' boxes; also as CVAT exports it.
 
-Corners are numbers of pixels, counted from 1, both of them within the box. The fold is what ImageSets/Main tells.
+Corners are numbers of pixels, counted from 1, both of them within the box. The fold is what ImageSets/Main beside
+the folder of annotations tells.
 Source: Everingham et al., "The PASCAL VOC2012 Development Kit".
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from dataset.readers.encoded import encoding_of
@@ -34,8 +35,9 @@ class PascalVoc:
 
     def read(self, source: Source, options: ReadOptions) -> Iterator[Found | Skipped]:
         del options
-        folds = _folds(source)
-        for path in source.notes(".xml"):
+        paths = source.notes(".xml")
+        folds = _folds(source, paths)
+        for path in paths:
             try:
                 tree = load_xml(path)
                 if tree.tag != "annotation":
@@ -57,7 +59,7 @@ def _is_voc(head: str) -> bool:
     return "<annotation>" in head or "<annotation " in head
 
 
-def _found(source: Source, path: Path, tree: Node, node: Node, folds: Mapping[str, str]) -> Found:
+def _found(source: Source, path: Path, tree: Node, node: Node, folds: Mapping[Path, Mapping[str, str]]) -> Found:
     corners = node.first("bndbox")
     if corners is None:
         raise InvalidInput("the object has no <bndbox>")
@@ -78,10 +80,10 @@ def _found(source: Source, path: Path, tree: Node, node: Node, folds: Mapping[st
         raise InvalidInput("the object has no <name>")
     near = [path.parent, *(path.parent.parent / folder for folder in ("JPEGImages", "images", "Images", ""))]
     told = tree.word("filename")
-    file = source.find(told, near=near) if told else source.stemmed(path.stem)
+    file = source.find(told, near=near) if told else source.beside(path, path.stem, near=near)
     if file is None:
         raise InvalidInput(f"neither <filename> nor the name of the XML tells the picture ({path.stem[:80]!r})")
-    return Found(path=file, label=label, fold=folds.get(path.stem), box=box)
+    return Found(path=file, label=label, fold=_fold(path, folds), box=box)
 
 
 def _check_upright(node: Node) -> None:
@@ -92,14 +94,30 @@ def _check_upright(node: Node) -> None:
             raise InvalidInput("a turned box cannot be cut")
 
 
-def _folds(source: Source) -> dict[str, str]:
-    """Picture -> fold, from ImageSets/Main/train.txt and the like; whoever is in two lists is in the first."""
+def _folds(source: Source, paths: Iterable[Path]) -> dict[Path, dict[str, str]]:
+    """Folder that holds an ImageSets -> picture -> fold, for the folders that these annotations lie in or below.
+
+    Beside Main lie lists for other tasks, such as ImageSets/Segmentation, of other pictures.
+    """
+    inside = (folder for path in {path.parent for path in paths} for folder in (path, *path.parents))
+    within = {folder for folder in inside if folder == source.root or source.root in folder.parents}
+    listed = {folder: _listed(folder / "ImageSets" / "Main") for folder in sorted(within)}
+    return {folder: folds for folder, folds in listed.items() if folds}
+
+
+def _listed(folder: Path) -> dict[str, str]:
+    """Picture -> fold, from train.txt and the like; whoever is in two lists is in the first."""
     found: dict[str, str] = {}
     for fold in _FOLDS:
-        for path in source.notes(".txt"):
-            # Beside it lie lists for other tasks, such as ImageSets/Segmentation, of other pictures.
-            if path.relative_to(source.root).parts[-3:] == ("ImageSets", "Main", f"{fold}.txt"):
-                for line in path.read_text(encoding_of(path), "replace").splitlines():
-                    if line.split():
-                        found.setdefault(line.split()[0], fold)
+        path = folder / f"{fold}.txt"
+        if path.is_file():
+            for line in path.read_text(encoding_of(path), "replace").splitlines():
+                if line.split():
+                    found.setdefault(line.split()[0], fold)
     return found
+
+
+def _fold(path: Path, folds: Mapping[Path, Mapping[str, str]]) -> str | None:
+    """As the nearest ImageSets says: VOC2007 and VOC2012 have lists of their own."""
+    nearest = next((folds[folder] for folder in path.parents if folder in folds), {})
+    return nearest.get(path.stem)

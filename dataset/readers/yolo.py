@@ -1,53 +1,53 @@
-"""Reads YOLO: ``data.yaml`` with the class names, and beside the folders of images those of labels.
+"""Reads YOLO: a label file for each picture, in ``labels`` beside ``images`` or beside the picture itself.
 
-A line of a label file is class, x and y of the centre, width, height; shares of the picture (0 to 1).
-Source: docs.ultralytics.com, "Object Detection Datasets Overview".
+A line of a label file is class, x and y of the centre, width, height; shares of the picture (0 to 1). So do CVAT
+(Ultralytics YOLO, and YOLO 1.1, which is darknet's layout) and Label Studio export it.
+Source: docs.ultralytics.com, "Object Detection Datasets Overview"; docs.cvat.ai, "YOLO".
 """
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
-from dataset.readers.coco import fold_in
 from dataset.readers.encoded import encoding_of
-from dataset.readers.json_text import mapped, number, text
+from dataset.readers.json_text import number
 from dataset.readers.rows import row
 from dataset.readers.source import Source
 from dataset.readers.values import Box, Found, ReadOptions, Skipped
+from dataset.readers.yolo_folds import fold_of, listed_folds
+from dataset.readers.yolo_names import class_lists, class_names, descriptions
 from ecosight.errors import InvalidInput
 
 __all__ = ["YOLO", "Yolo"]
 
-_YAML = (".yaml", ".yml")
-_LARGEST_YAML = 1 << 20
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
 class Yolo:
-    """One sample a line; the fold is the folder's: train, val or test."""
+    """One sample a line; the fold is the folder's, or the list's: train, val or test."""
 
     name = "yolo"
     fallback = False
 
     def recognises(self, source: Source) -> bool:
-        return bool(_descriptions(source)) or (source.path.is_dir() and bool(_labels(source, source.notes(".txt"))))
+        if descriptions(source) or (source.path.is_dir() and _in_labels(source, source.notes(".txt"))):
+            return True
+        lists = class_lists(source)
+        # Any folder may have a classes.txt.
+        darknet = any(path.name.lower() == "obj.names" for path in lists)
+        return darknet or (bool(lists) and any(_is_labels(source, path) for path in source.below(".txt")))
 
     def read(self, source: Source, options: ReadOptions) -> Iterator[Found | Skipped]:
-        described = _descriptions(source) or source.notes(*_YAML)
-        if len(described) != 1:
-            several = ", ".join(path.name for path in described)
-            raise InvalidInput(
-                f"{source.root} has {'several descriptions: ' + several if described else 'no data.yaml'}",
-                hint="data.yaml names the classes (names: [fox, owl]); name the file itself if there are several.",
-            )
-        names = _names(described[0])
-        pictures = [path for path in source.media() if path.suffix.lower() in _endings(options)]
-        labels = {path: _picture_key(path) for path in _labels(source, source.below(".txt"))}
+        described, names = class_names(source)
         by_key: dict[tuple[str, ...], list[Path]] = defaultdict(list)
-        for path in pictures:
-            by_key[_picture_key(path)].append(path)
+        for path in source.media():
+            if path.suffix.lower() in _endings(options):
+                by_key[_picture_key(path)].append(path)
+        labels = _labels(source, by_key)
+        folds = listed_folds(source)
         for path, key in sorted(labels.items()):
             found = by_key.get(key, [])
             if len(found) != 1:
@@ -55,7 +55,8 @@ class Yolo:
                 reason = f"it could be for {several}" if found else "there is no picture for it"
                 yield Skipped(path=path, reason=reason)
                 continue
-            yield from _read(path, found[0], names, _fold(path.relative_to(source.root)))
+            fold = fold_of(found[0].relative_to(source.root), folds)
+            yield from _read(path, found[0], names, described, fold)
         for key in sorted(by_key.keys() - set(labels.values())):
             for path in by_key[key]:
                 yield Skipped(path=path, reason="has no boxes")
@@ -64,17 +65,34 @@ class Yolo:
 YOLO = Yolo()
 
 
-def _descriptions(source: Source) -> list[Path]:
-    return [path for path in source.notes(*_YAML) if "names:" in source.head(path)]
-
-
 def _endings(options: ReadOptions) -> set[str]:
     return {each.lower() for each in options.extensions}
 
 
-def _labels(source: Source, texts: Iterable[Path]) -> list[Path]:
+def _labels(source: Source, pictures: Collection[tuple[str, ...]]) -> dict[Path, tuple[str, ...]]:
+    """Label file -> the key of its picture. Those in folders called labels count before those beside the pictures."""
+    lists = frozenset(class_lists(source))
+    texts = [path for path in source.below(".txt") if path not in lists]
+    labels = {path: _picture_key(path) for path in _in_labels(source, texts)}
+    found = set(labels.values())
+    beside = {path: _picture_key(path) for path in texts if path not in labels}
+    return labels | {
+        path: key
+        for path, key in beside.items()
+        # Other texts lie about too: lists of pictures and of classes, a README.
+        if key not in found and (key in pictures or _is_labels(source, path))
+    }
+
+
+def _in_labels(source: Source, texts: Iterable[Path]) -> list[Path]:
     """Those in folders called labels."""
     return [path for path in texts if "labels" in path.relative_to(source.root).parts[:-1]]
+
+
+def _is_labels(source: Source, path: Path) -> bool:
+    """Whether a text begins with a line of a label file, of a box or of an outline."""
+    words = source.head(path).lstrip("\ufeff \r\n").partition("\n")[0].split()
+    return len(words) >= 5 and all(_NUMBER.fullmatch(word) for word in words)
 
 
 def _picture_key(path: Path) -> tuple[str, ...]:
@@ -84,12 +102,9 @@ def _picture_key(path: Path) -> tuple[str, ...]:
     return tuple("images" if at and place == at[-1] else part for place, part in enumerate(parts))
 
 
-def _fold(inside: Path) -> str | None:
-    """As the nearest folder of the source is called; the folders above the source say nothing about it."""
-    return next((fold for part in reversed(inside.parent.parts) if (fold := fold_in(part))), None)
-
-
-def _read(path: Path, picture: Path, names: Mapping[int, str], fold: str | None) -> Iterator[Found | Skipped]:
+def _read(
+    path: Path, picture: Path, names: Mapping[int, str], described: str, fold: str | None
+) -> Iterator[Found | Skipped]:
     try:
         lines = path.read_text(encoding_of(path)).splitlines()
     except (OSError, UnicodeDecodeError):
@@ -99,52 +114,17 @@ def _read(path: Path, picture: Path, names: Mapping[int, str], fold: str | None)
         yield Skipped(path=picture, reason="has no boxes")
     for at, line in enumerate(lines, 1):
         if line.strip():
-            yield row(path, f"line {at}", lambda words=line.split(): _found(words, picture, names, fold))  # type: ignore[misc]
+            yield row(path, f"line {at}", lambda words=line.split(): _found(words, picture, names, described, fold))  # type: ignore[misc]
 
 
-def _found(words: list[str], picture: Path, names: Mapping[int, str], fold: str | None) -> Found:
+def _found(words: list[str], picture: Path, names: Mapping[int, str], described: str, fold: str | None) -> Found:
     if len(words) not in (5, 6):  # the sixth is a model's confidence
         what = "a polygon, and no box" if len(words) > 6 else "not class, x, y, width, height"
         raise InvalidInput(f"{len(words)} values are {what}")
     number_of_class = number(words[0], f"the class {words[0][:20]!r}")
     label = names.get(int(number_of_class)) if number_of_class.is_integer() else None
     if label is None:
-        raise InvalidInput(f"data.yaml names no class {words[0][:20]}")
+        raise InvalidInput(f"{described} names no class {words[0][:20]}")
     x, y, width, height = (number(word, f"{word[:20]!r}") for word in words[1:5])
     box = Box(x0=x - width / 2, y0=y - height / 2, x1=x + width / 2, y1=y + height / 2, unit="share")
     return Found(path=picture, label=label, fold=fold, box=box)
-
-
-def _names(path: Path) -> dict[int, str]:
-    import yaml
-
-    try:
-        if path.stat().st_size > _LARGEST_YAML:
-            raise InvalidInput(f"{path.name} is too large to be a description of classes")
-        # Aliases would let a small file unpack to any size; a list of names needs none.
-        content = path.read_text(encoding_of(path))
-        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(content)):
-            raise InvalidInput(f"{path.name} holds aliases (*name)", hint="Write the names of the classes out.")
-        told: Any = yaml.safe_load(content)
-        written: Any = yaml.load(content, yaml.BaseLoader)  # noqa: S506  # it makes texts only, as they stand there
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise InvalidInput(f"{path.name}: line {line}: {error.problem}", hint="It must be YAML.") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        raise InvalidInput(f"{path.name} is no YAML in UTF-8", hint="Export it again.") from error
-    names, texts = mapped(told, path.name).get("names"), written.get("names")
-    if isinstance(names, list):
-        names, texts = dict(enumerate(names)), {str(key): each for key, each in enumerate(texts)}
-    if not isinstance(names, dict) or not names or not all(isinstance(key, int) for key in names):
-        raise InvalidInput(f"{path.name} names no classes", hint="Such as names: [fox, owl].")
-    if unclear := [key for key, name in names.items() if not _is_text(name, texts.get(str(key)))]:
-        raise InvalidInput(
-            f"{path.name}: the name of class {unclear[0]} is no text",
-            hint="YAML reads yes, no, on, off and null so, and 010 as the number 8: quote it.",
-        )
-    return {key: text(str(name), f"{path.name}: the name of class {key}") for key, name in names.items()}
-
-
-def _is_text(name: Any, as_written: Any) -> bool:
-    """Whether YAML left a name as it was written; a number stays one, such as the digit 7."""
-    return name is not None and not isinstance(name, bool) and str(name) == as_written

@@ -10,7 +10,7 @@ from typing import Any
 
 from ecosight.blobs.digests import checked_digest, is_digest, verified
 from ecosight.blobs.s3_client import s3_client
-from ecosight.errors import NotFound, Unavailable
+from ecosight.errors import IntegrityError, NotFound, Unavailable
 
 __all__ = ["S3Blobs"]
 
@@ -58,7 +58,16 @@ class S3Blobs:
         with self._told(missing=digest):
             answer = self._client.get_object(Bucket=self._bucket, Key=self._key(checked_digest(digest)))
             data: bytes = answer["Body"].read()
-        return verified(data, digest)
+        try:
+            return verified(data, digest)
+        except IntegrityError as error:
+            # Neither a push nor a put writes it again: it is there, under the name of its content.
+            raise IntegrityError(
+                f"the stored bytes of {digest} in the bucket {self._bucket!r} are damaged",
+                hint=f"Replace the object {self._key(digest)} there, from a backup or from another store that has that"
+                " blob; where the bucket is storage.s3_bucket, deleting it and ingesting the original file again does.",
+                digest=digest,
+            ) from error
 
     def has(self, digest: str) -> bool:
         try:
@@ -97,20 +106,27 @@ class S3Blobs:
 
     @contextmanager
     def _told(self, missing: str | None = None) -> Iterator[None]:
-        from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+        from botocore import exceptions as aws
 
         try:
             yield
-        except ClientError as error:
+        except aws.ClientError as error:
             code = str(error.response.get("Error", {}).get("Code", ""))
             if missing is not None and code in _MISSING:
                 raise NotFound(f"there is no blob {missing}", hint="Is this the bucket it was put into?") from None
-            raise self._unavailable(f"{code}: {error.response.get('Error', {}).get('Message', '')}") from error
-        except (BotoCoreError, HTTPClientError) as error:
-            raise self._unavailable(str(error)) from error
+            told = f"{code}: {error.response.get('Error', {}).get('Message', '')}"
+            status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+            raise self._unavailable(told, cut_off=status >= 500) from error
+        except (aws.HTTPClientError, aws.ConnectionError, aws.IncompleteReadError) as error:
+            raise self._unavailable(str(error), cut_off=True) from error
+        except aws.BotoCoreError as error:
+            raise self._unavailable(str(error), cut_off=False) from error
 
-    def _unavailable(self, reason: str) -> Unavailable:
+    def _unavailable(self, reason: str, *, cut_off: bool) -> Unavailable:
+        """``cut_off``: it may be there another time. The bucket may be the project's own, or that of a remote."""
+        check = "the network and the endpoint" if cut_off else "the bucket, the endpoint and the AWS_* variables"
+        goes_on = " Run the same command again: what has arrived stays, and it goes on from there." if cut_off else ""
         return Unavailable(
             f"the bucket {self._bucket!r} cannot be used: {reason}",
-            hint="Check storage.s3_bucket, storage.s3_endpoint_url and the AWS_* variables.",
+            hint=f"Check {check} (in a remote's address, else storage.s3_*).{goes_on}",
         )

@@ -55,8 +55,9 @@ def test_what_is_there_is_not_written_again(s3_endpoint: str, prefix: str, clien
     key = f"{prefix}/blobs/{digest[:2]}/{digest}"
     client.put_object(Bucket=BUCKET, Key=key, Body=b"damaged")
     store.put(b"a sound")
-    with pytest.raises(IntegrityError, match=digest):
+    with pytest.raises(IntegrityError, match=f"{digest} in the bucket '{BUCKET}' are damaged") as caught:
         store.get(digest)
+    assert str(caught.value.hint).startswith(f"Replace the object {key} there")
 
 
 def test_more_digests_than_one_page_holds_are_listed(s3_endpoint: str, prefix: str) -> None:
@@ -112,8 +113,11 @@ def test_where_a_conditional_write_cannot_be_had_a_plain_one_is_made(
 def test_a_bucket_that_is_not_there_is_unavailable(s3_endpoint: str) -> None:
     store = S3Blobs("no-such-bucket", "", s3_endpoint, None)
     for call in (lambda: store.put(b"x"), lambda: list(store.digests())):
-        with pytest.raises(Unavailable, match="no-such-bucket"):
+        with pytest.raises(Unavailable, match="no-such-bucket") as caught:
             call()
+        assert caught.value.hint == (
+            "Check the bucket, the endpoint and the AWS_* variables (in a remote's address, else storage.s3_*)."
+        )
 
 
 def test_an_endpoint_that_does_not_answer_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,8 +125,35 @@ def test_an_endpoint_that_does_not_answer_is_unavailable(monkeypatch: pytest.Mon
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     store = S3Blobs(BUCKET, "", "http://127.0.0.1:1", None)
-    with pytest.raises(Unavailable, match="cannot be used"):
+    with pytest.raises(Unavailable, match="cannot be used") as caught:
         store.put(b"x")
+    assert "Run the same command again: what has arrived stays" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("cut", ["silent", "half", "busy"])
+def test_a_transfer_that_was_cut_off_says_that_it_goes_on(cut: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "x")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+
+    class CutOff(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if cut != "silent":
+                self.send_response(200 if cut == "half" else 503)
+                self.send_header("Content-Length", "100" if cut == "half" else "0")
+                self.end_headers()
+                self.wfile.write(b"half" if cut == "half" else b"")
+
+        def log_message(self, *_: object) -> None:
+            return None
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), CutOff)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    with pytest.raises(Unavailable) as caught:
+        S3Blobs(BUCKET, "", f"http://127.0.0.1:{server.server_port}", None).get("0" * 64)
+    assert str(caught.value.hint).endswith("and it goes on from there.")
+    server.shutdown()
+    server.server_close()
 
 
 def test_missing_credentials_are_told(monkeypatch: pytest.MonkeyPatch, s3_endpoint: str, tmp_path: Path) -> None:

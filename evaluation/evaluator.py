@@ -19,12 +19,14 @@ from evaluation.errors.analyzer import ErrorAnalyzer
 from evaluation.measuring import TestEntry, answer, measure
 from evaluation.metrics import MetricCalculator
 from evaluation.report import ClassificationReport, write_report
+from evaluation.taught import taught_among
 
 if TYPE_CHECKING:
     from ecosight.ports import BlobStore, Progress, Servable
     from evaluation.detection import DetectionReport
     from evaluation.metrics import AnyReport
     from evaluation.multilabel import MultilabelReport
+    from evaluation.taught import Taught
 
 __all__ = ["ErrorAnalyzer", "MetricCalculator", "ModelComparator", "ModelEvaluator", "Visualizer"]
 
@@ -44,6 +46,9 @@ class ModelEvaluator:
             and takes the defaults where all parts were handed over.
         bootstrap_samples, seed: of the intervals; None takes the configured ones.
         caveats: what is wrong on purpose with handed-over samples, a sentence each; every report repeats them.
+
+    Where the samples are found by ``test_dataset``, every report tells how many of them the model learned from.
+
     Raises: InvalidInput: neither the part nor its place is given, or an unknown metric.
         NotFound: there is no such folder, version or part.
     """
@@ -68,7 +73,7 @@ class ModelEvaluator:
         self.metrics = MetricCalculator(section.metrics if metrics is None else metrics)
         self.servable = servable or _open_model(settings, model_path)
         self.entries, self.blobs, self.caveats = _open_data(settings, entries, blobs, test_dataset, caveats)
-        self._settings = settings
+        self._settings, self._looked_up = settings, entries is None or blobs is None
         self._samples = section.bootstrap_samples if bootstrap_samples is None else bootstrap_samples
         self._seed = (settings.project if settings else ProjectSection()).seed if seed is None else seed
 
@@ -86,6 +91,7 @@ class ModelEvaluator:
             bootstrap_samples=self._samples,
             seed=self._seed,
             caveats=self.caveats,
+            taught=self._taught(self.servable),
         )
 
     @staticmethod
@@ -146,9 +152,17 @@ class ModelEvaluator:
                     progress or NullProgress(),
                     model=name,
                     caveats=self.caveats,
+                    taught=self._taught(servable),
                 )
             )
         return comparator.compare(answered)
+
+    def _taught(self, servable: Servable) -> Taught | None:
+        """Of samples that were handed over, whoever did knows where they come from."""
+        if not self._looked_up:
+            return None
+        settings = self._settings or load_config()
+        return taught_among(servable.info, self.entries, lambda digest: _NamedVersion(settings, digest))
 
 
 class Visualizer:
@@ -209,6 +223,18 @@ def _open_data(
         raise InvalidInput("no test data was given", hint="Give entries and blobs, or test_dataset='main@v3/test'.")
     opened: Any = load_plugin("ecosight.datasets", "versions")(config or load_config(), test_dataset)
     return opened[0], opened[1], (*opened[2], *caveats)
+
+
+class _NamedVersion:
+    """A dataset version, each part of which is found by the plug-in of ``ecosight.datasets``."""
+
+    def __init__(self, config: Config, digest: str) -> None:
+        self._config, self._digest = config, digest
+
+    def part(self, name: str) -> Sequence[TestEntry]:
+        opened: Any = load_plugin("ecosight.datasets", "versions")(self._config, f"{self._digest}/{name}")
+        found: Sequence[TestEntry] = opened[0]
+        return found
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ecosight.ports import BlobStore, Progress, Servable
+    from evaluation.taught import Taught
 
 __all__ = ["TestEntry", "answer", "measure", "predict_entries"]
 
@@ -44,6 +45,7 @@ def measure(
     bootstrap_samples: int,
     seed: int,
     caveats: Sequence[str] = (),
+    taught: Taught | None = None,
 ) -> ClassificationReport:
     """Measure a model on labelled samples.
 
@@ -51,10 +53,10 @@ def measure(
     it answers with probability 0.
 
     Args:
-        caveats: see ``answer``.
+        caveats, taught: see ``answer``.
     Raises: NotEnoughData: no entries. InputError, NotFound, IntegrityError: a sample cannot be read; it is named.
     """
-    answered = answer(servable, entries, blobs, progress, caveats=caveats)
+    answered = answer(servable, entries, blobs, progress, caveats=caveats, taught=taught)
     return answered.report(bootstrap_samples=bootstrap_samples, seed=seed)
 
 
@@ -67,6 +69,7 @@ def answer(
     model: str = "",
     more_facts: Mapping[str, Mapping[str, str]] | None = None,
     caveats: Sequence[str] = (),
+    taught: Taught | None = None,
 ) -> Predictions:
     """Ask a model about labelled samples.
 
@@ -74,6 +77,7 @@ def answer(
         model: its name for people.
         more_facts: see ``facts_of``.
         caveats: what is wrong on purpose with the samples, a sentence each; the report repeats them.
+        taught: how many of the samples the model learned from; the report tells it.
     Raises: NotEnoughData: no entries. InputError, NotFound, IntegrityError: a sample cannot be read; it is named.
         InvalidInput: the model is of another task (``info["task"]``, ``classification`` where it is not told).
     """
@@ -96,6 +100,7 @@ def answer(
         facts=facts_of(entries, more_facts),
         model=model,
         caveats=caveats,
+        taught=taught,
     )
 
 

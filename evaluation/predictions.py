@@ -16,6 +16,8 @@ from evaluation.report import ClassificationReport
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from evaluation.taught import Taught
+
 __all__ = ["Predictions"]
 
 
@@ -34,6 +36,7 @@ class Predictions:
         model_digest: the bytes that answered.
         model: their name for people.
         caveats: what is wrong on purpose with the test part, a sentence each.
+        taught: how many of the samples the model learned from; None where nobody looked.
     """
 
     labels: tuple[str, ...]
@@ -48,6 +51,7 @@ class Predictions:
     model_digest: str
     model: str = ""
     caveats: tuple[str, ...] = ()
+    taught: Taught | None = None
 
     @classmethod
     def of(
@@ -63,6 +67,7 @@ class Predictions:
         facts: Mapping[str, Sequence[str]] | None = None,
         model: str = "",
         caveats: Sequence[str] = (),
+        taught: Taught | None = None,
     ) -> Predictions:
         """Put a model's answers beside the truth.
 
@@ -108,6 +113,7 @@ class Predictions:
             model_digest=model_digest,
             model=model,
             caveats=tuple(caveats),
+            taught=taught,
         )
 
     def __len__(self) -> int:
@@ -135,5 +141,5 @@ class Predictions:
             known_labels=self.known_labels,
             test_digest=self.test_digest,
             model_digest=self.model_digest,
-            caveats=self.caveats,
+            caveats=(*self.caveats, *(self.taught.caveats if self.taught else ())),
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from dataset.entries import PARTS
 from ecosight.artifact import DESCRIPTION_FILE
 from ecosight.errors import InvalidInput, NoModel, NotFound
 
@@ -17,18 +18,23 @@ if TYPE_CHECKING:
     from evaluation.gates import GateDecision
     from evaluation.predictions import Predictions
     from evaluation.speed import SpeedReport
+    from evaluation.taught import Taught
     from pipeline.wiring import Workbench
 
 __all__ = ["Assessment", "TestData", "assess", "find_data", "find_model"]
 
 
 class TestData(NamedTuple):
-    """Labelled samples, where their bytes are, their name for people, and what is wrong with them on purpose."""
+    """Labelled samples, where their bytes are, their name for people, and what is wrong with them on purpose.
+
+    ``version``: digest of the dataset version whose test part they are; empty where they are something else.
+    """
 
     entries: list[Entry]
     blobs: BlobStore
     name: str
     caveats: tuple[str, ...] = ()
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,13 +45,14 @@ class Assessment:
     data: str
     embedder: str
     report: ClassificationReport
+    taught: Taught
     speed: SpeedReport | None = None
     decision: GateDecision | None = None
     files: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         told: dict[str, Any] = {"model": self.model, "data": self.data, "embedder": self.embedder}
-        told |= {"files": list(self.files), "report": self.report.as_dict()}
+        told |= {"files": list(self.files), "report": self.report.as_dict(), "taught": self.taught.as_dict()}
         told |= {} if self.speed is None else {"speed": self.speed.as_dict()}
         return told | ({} if self.decision is None else {"gates": self.decision.as_dict()})
 
@@ -84,24 +91,26 @@ def assess(
     from evaluation.measuring import answer
     from evaluation.output import require_writable
     from evaluation.speed import measure_speed, samples_for_speed
+    from evaluation.taught import taught_among
 
     require_writable(output)
     folder, shown = _find_folder(bench, model)
     servable = _load(bench, folder)
-    entries, blobs, where, caveats = find_data(bench, data, progress)
-    config = bench.config
-    answered = answer(servable, entries, blobs, progress, model=shown, caveats=caveats)
+    test = find_data(bench, data, progress)
+    config, taught = bench.config, taught_among(servable.info, test.entries, bench.datasets.get, own=test.version)
+    answered = answer(servable, test.entries, test.blobs, progress, model=shown, caveats=test.caveats, taught=taught)
     report = answered.report(bootstrap_samples=config.evaluation.bootstrap_samples, seed=config.project.seed)
     measured, decision = None, None
     if gates:
-        decision, measured = _ask_gates(bench, folder, (report, answered), entries, blobs, progress)
+        decision, measured = _ask_gates(bench, folder, (report, answered), test, progress)
     if measured is None and (config.evaluation.benchmark_fps if speed is None else speed):
-        (measured,) = measure_speed([folder], samples_for_speed(entries, blobs), config, progress)
+        (measured,) = measure_speed([folder], samples_for_speed(test.entries, test.blobs), config, progress)
     told = Assessment(
         model=shown,
-        data=where,
+        data=test.name,
         embedder=_embedder(servable),
         report=report,
+        taught=taught,
         speed=None if speed is False else measured,
         decision=decision,
     )
@@ -141,8 +150,7 @@ def _ask_gates(
     bench: Workbench,
     folder: Path,
     measured: tuple[ClassificationReport, Predictions],
-    entries: list[Entry],
-    blobs: BlobStore,
+    test: TestData,
     progress: Progress,
 ) -> tuple[GateDecision, SpeedReport | None]:
     from training.judging import LabelledPart, judge
@@ -152,7 +160,7 @@ def _ask_gates(
         folder,
         measured,
         bench.registry.champion(),
-        LabelledPart(entries=entries, blobs=blobs),
+        LabelledPart(entries=test.entries, blobs=test.blobs, caveats=test.caveats, version=test.version),
         progress,
         min_accuracy=bench.config.retraining.min_accuracy,
         engine=bench.config.serving.engine,
@@ -165,18 +173,31 @@ def find_data(bench: Workbench, data: str, progress: Progress) -> TestData:
 
     Empty ``data`` is the test part of the newest version.
 
-    Raises: NotFound: there is no such version or part. InvalidInput: the folder holds no labelled files.
+    Raises: NotFound: there is no such version, part, file or folder. InvalidInput: the folder holds no labelled files.
     """
     source = Path(data)
     if data and source.exists():
         entries, blobs = _read_folder(bench, source, progress)
         return TestData(entries, blobs, str(source))
     version_name, _, part = data.partition("/")
-    version = bench.datasets.get(version_name or None)
     part = part or "test"
-    if part not in ("train", "val", "test"):
+    hint = "Name a folder, a CSV, or a part of a dataset such as main@v3/test."
+    no_file = NotFound(f"there is no file or folder {data!r}", hint=hint)
+    if "/" in part or (data.startswith("/") and part not in PARTS):
+        raise no_file  # two slashes, or one that leads: no version has such a name
+    try:
+        version = bench.datasets.get(version_name or None)
+    except NotFound as error:
+        raise (no_file if _looks_like_path(data, part) else error) from None
+    if part not in PARTS:
         raise NotFound(f"there is no part {part!r}", hint="Parts are train, val and test, as in main@v3/test.")
-    return TestData(list(version.part(part)), bench.blobs, f"{version.ref}/{part}", version.caveats)
+    own = version.ref.digest if part == "test" else ""
+    return TestData(list(version.part(part)), bench.blobs, f"{version.ref}/{part}", version.caveats, own)
+
+
+def _looks_like_path(data: str, part: str) -> bool:
+    """Whether what names no version was meant as a file or a folder."""
+    return data.lower().endswith(".csv") or "\\" in data or ("/" in data and (part not in PARTS or data[0] in "./~"))
 
 
 def _read_folder(bench: Workbench, source: Path, progress: Progress) -> tuple[list[Entry], BlobStore]:

@@ -30,6 +30,7 @@ def compare_models(
     """
     from evaluation.comparing import ModelComparator
     from evaluation.measuring import answer
+    from evaluation.taught import taught_among
     from pipeline.assess import find_data, find_model
 
     if len(models) < 2:
@@ -43,7 +44,10 @@ def compare_models(
     answered = []
     for model in models:  # one after the other: each is let go before the next is loaded
         servable, shown = find_model(bench, model)
-        answered.append(answer(servable, test.entries, test.blobs, progress, model=shown, caveats=test.caveats))
+        taught = taught_among(servable.info, test.entries, bench.datasets.get, own=test.version)
+        answered.append(
+            answer(servable, test.entries, test.blobs, progress, model=shown, caveats=test.caveats, taught=taught)
+        )
     return comparator.compare(answered, data=test.name)
 
 

@@ -35,7 +35,9 @@ def enrol(bench: Workbench, folder: Path, *, reason: str, dry_run: bool, progres
     servable = bench.modality.load_servable(folder)
     servable.warm()
     version = bench.datasets.get(None)
-    test = LabelledPart(entries=version.part("test"), blobs=bench.blobs, caveats=version.caveats)
+    test = LabelledPart(
+        entries=version.part("test"), blobs=bench.blobs, caveats=version.caveats, version=version.ref.digest
+    )
     measured = measure(bench.retraining, servable, test, progress)
     champion, report = bench.registry.champion(), measured[0]
     least = bench.config.retraining.min_accuracy

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ecosight.errors import NotFound
-
 if TYPE_CHECKING:
     from dataset.entries import Entry
     from ecosight.ports import BlobStore, Modality, Progress, Servable
@@ -61,26 +59,22 @@ def review_errors(
     servable, shown = find_model(bench, model)
     test = find_data(bench, data, progress)
     answers = answer(servable, test.entries, test.blobs, progress, model=shown, caveats=test.caveats)
-    taught = _taught(bench, servable, test.entries)
+    taught = _trained_on(bench, servable, test.entries)
     analysis = analyse_errors(answers, seed=bench.config.project.seed, trained_on=taught, most=most)
     files = write_errors(analysis, output, _reader(bench.modality, test.blobs)) if output else []
     return ErrorReview(model=shown, data=test.name, analysis=analysis, files=tuple(map(str, files)))
 
 
-def _taught(bench: Workbench, servable: Servable, entries: list[Entry]) -> frozenset[str]:
+def _trained_on(bench: Workbench, servable: Servable, entries: list[Entry]) -> frozenset[str]:
     """Sample ids and groups that the model was trained on, as far as they can be known.
 
-    The artifact names its dataset version. Where that version is not here, a sample's own part is the next best sign.
+    Where the artifact's dataset version is not here, a sample's own part is the next best sign.
     """
-    facts = servable.info.get("facts") or {}
-    digest = str((facts.get("dataset") or {}).get("digest", ""))
-    try:
-        train = bench.datasets.get(digest).part("train") if digest else ()
-    except NotFound:
-        train = ()
-    own = [entry for entry in entries if entry.part == "train"]
-    every = [*train, *own]
-    return frozenset([entry.sample_id for entry in every] + [entry.group for entry in every])
+    from evaluation.taught import learned_from
+
+    learned = learned_from(servable.info, bench.datasets.get)
+    own = [] if learned.version else [entry for entry in entries if entry.part == "train"]
+    return learned.train | {entry.sample_id for entry in own} | {entry.group for entry in own}
 
 
 def _reader(modality: Modality, blobs: BlobStore) -> ReadMedia:

@@ -23,11 +23,15 @@ __all__ = ["Judgement", "LabelledPart", "judge", "measure"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelledPart:
-    """Labelled samples, and where their bytes are."""
+    """Labelled samples, and where their bytes are.
+
+    ``version``: digest of the dataset version whose test part they are; empty where they are something else.
+    """
 
     entries: Sequence[Entry]
     blobs: BlobStore
     caveats: tuple[str, ...] = ()
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +47,10 @@ def measure(
 ) -> tuple[ClassificationReport, Predictions]:
     """Measure a servable model on raw files. Returns: the report, and the answers behind it."""
     from evaluation.measuring import answer
+    from evaluation.taught import taught_among
 
-    answered = answer(servable, test.entries, test.blobs, progress, caveats=test.caveats)
+    taught = taught_among(servable.info, test.entries, parts.datasets.get, own=test.version)
+    answered = answer(servable, test.entries, test.blobs, progress, caveats=test.caveats, taught=taught)
     config = parts.config
     report = answered.report(bootstrap_samples=config.evaluation.bootstrap_samples, seed=config.project.seed)
     return report, answered

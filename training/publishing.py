@@ -215,7 +215,9 @@ def log_verdict(
 
 
 def _test_part(parts: RetrainingParts, version: DatasetVersion) -> LabelledPart:
-    return LabelledPart(entries=version.part("test"), blobs=parts.blobs, caveats=version.caveats)
+    return LabelledPart(
+        entries=version.part("test"), blobs=parts.blobs, caveats=version.caveats, version=version.ref.digest
+    )
 
 
 def _verdict_document(verdict: Verdict) -> dict[str, Any]:

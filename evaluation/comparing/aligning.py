@@ -26,7 +26,7 @@ class Aligned:
         labels: all classes, of every model and of the test part, sorted. known: those that each model can answer.
         truth: int64 (n,), positions in ``labels``. tables: one for each model, float64 (n, classes).
         facts: name of a fact -> its value for each sample, "" where unknown.
-        caveats: what is wrong on purpose with the samples, a sentence each.
+        caveats: what is wrong on purpose with the samples, a sentence each; then what each model learned from them.
     """
 
     names: tuple[str, ...]
@@ -85,6 +85,11 @@ def align(predictions: Sequence[Predictions]) -> Aligned:
         raise NotEnoughData("there are no test samples to compare on", hint="Ingest more recordings.")
     labels = sorted({label for each in predictions for label in each.labels})
     place = {label: number for number, label in enumerate(labels)}
+    learned = [
+        f"{name}: {caveat}"
+        for each, name in zip(predictions, names, strict=True)
+        for caveat in (each.taught.caveats if each.taught else ())
+    ]
     return Aligned(
         names=names,
         digests=tuple(each.model_digest for each in predictions),
@@ -97,7 +102,7 @@ def align(predictions: Sequence[Predictions]) -> Aligned:
         sources=first.sources,
         facts={name: values for each in predictions for name, values in each.facts.items()},
         test_digest=first.test_digest,
-        caveats=tuple(dict.fromkeys(caveat for each in predictions for caveat in each.caveats)),
+        caveats=tuple(dict.fromkeys([caveat for each in predictions for caveat in each.caveats] + learned)),
     )
 
 

@@ -16,6 +16,7 @@ from evaluation.gates.measured import Measured
 from evaluation.gates.rules import KINDS, Finding, Options
 from evaluation.gates.standard import RULES as STANDARD
 from evaluation.gates.standard import decide_gate, replay_standard
+from evaluation.gates.unseen import unseen
 from evaluation.report import ClassificationReport
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ def judge_candidate(
     """Decide whether the candidate may replace the champion, by the rules of a configuration.
 
     Without ``settings.gates`` the standard rules hold (``decide_gate``). ``min_accuracy`` holds in any case where it
-    is above 0: who asked for a retraining may have named it.
+    is above 0: who asked for a retraining may have named it. A candidate that learned from test samples is kept out by
+    any rules (``unseen``).
 
     Args:
         champion: measured on the same test part; None before the first champion, when whatever compares is passed.
@@ -92,6 +94,7 @@ def _replayed(evidence: Mapping[str, Any]) -> GateDecision:
     if evidence["champion"] is not None:
         require_same_part(evidence["candidate"], evidence["champion"])
     verdicts = tuple(_verdict(each["rule"], each["finding"]) for each in evidence["gates"])
+    verdicts += unseen(evidence["candidate"], evidence["champion"])
     return GateDecision(
         promote=not any(each.blocks for each in verdicts),
         reasons=_reasons(verdicts),
@@ -116,6 +119,7 @@ def _by_standard_rules(
         accuracy_margin=settings.accuracy_margin,
         class_margin=settings.class_margin,
         min_accuracy=min_accuracy,
+        taught=(candidate.taught, None if champion is None else champion.taught),
     )
 
 
@@ -144,9 +148,4 @@ def _verdict(rule: Mapping[str, Any], finding: Finding) -> Verdict:
 
 def _reasons(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
     """What blocks first, then the rest in order; each sentence once."""
-    told = []
-    for verdict in sorted(verdicts, key=lambda each: not each.blocks):
-        name = verdict.rule.get("name")
-        doubt = "cannot say: " if verdict.outcome == "cannot say" else ""
-        told.append(f"{name}: {doubt}{verdict.sentence}" if name else f"{doubt}{verdict.sentence}")
-    return tuple(dict.fromkeys(told))
+    return tuple(dict.fromkeys(each.reason for each in sorted(verdicts, key=lambda each: not each.blocks)))

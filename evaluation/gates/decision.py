@@ -25,6 +25,12 @@ class Verdict:
     blocks: bool
     sentence: str
 
+    @property
+    def reason(self) -> str:
+        """The sentence as a reason of the decision: with the rule's name, and whether it is a doubt."""
+        name, doubt = self.rule.get("name"), "cannot say: " if self.outcome == "cannot say" else ""
+        return f"{name}: {doubt}{self.sentence}" if name else f"{doubt}{self.sentence}"
+
     def as_dict(self) -> dict[str, Any]:
         """The verdict as a JSON object."""
         return {"rule": dict(self.rule), "outcome": self.outcome, "blocks": self.blocks, "sentence": self.sentence}

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from evaluation.estimates import Estimate
+from evaluation.gates.unseen import learned
 from evaluation.metrics import METRICS
 
 if TYPE_CHECKING:
     from evaluation.metrics import AnyReport
     from evaluation.predictions import Predictions
     from evaluation.speed import SpeedReport
+    from evaluation.taught import Taught
 
 __all__ = ["Measured"]
 
@@ -51,4 +53,9 @@ class Measured:
             "groups": report.group_count,
             "test_digest": report.test_digest,
             "model_digest": report.model_digest,
-        }
+        } | learned(self.taught)
+
+    @property
+    def taught(self) -> Taught | None:
+        """How many of the samples the model learned from; None where nobody looked."""
+        return None if self.predictions is None else self.predictions.taught

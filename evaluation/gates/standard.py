@@ -8,7 +8,8 @@ All of them must hold:
    weighs more than the margin; there, a fall counts only from the second sample on that is missed more.
    Classes that the champion did not know, and classes without test samples, are listed and do not count.
 
-Before the first champion only the first rule applies.
+Before the first champion only the first rule applies. A candidate that learned from test samples is kept out in any
+case (``evaluation.gates.unseen``).
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from typing import Any
 
 from ecosight.errors import InvalidInput
 from evaluation.gates.decision import ROUNDING, GateDecision, Outcome, Verdict, figure, require_same_part
+from evaluation.gates.unseen import learned, unseen
 from evaluation.report import ClassificationReport
+from evaluation.taught import Taught
 
 __all__ = ["RULES", "Findings", "class_falls", "counts_by_class", "decide_gate", "replay_standard"]
 
@@ -36,6 +39,7 @@ def decide_gate(
     accuracy_margin: float,
     class_margin: float,
     min_accuracy: float,
+    taught: tuple[Taught | None, Taught | None] = (None, None),
 ) -> GateDecision:
     """Decide whether the candidate may replace the champion.
 
@@ -44,6 +48,7 @@ def decide_gate(
         accuracy_margin: by how much it may be less accurate, as a share of 1.
         class_margin: by how much the recall of a class may fall, as a share of 1.
         min_accuracy: a candidate below it is never promoted.
+        taught: how many of the samples the candidate and the champion learned from; None where nobody looked.
     Raises: InvalidInput: the two were not measured on the same test part, or a margin is no share.
     """
     return replay_standard(
@@ -52,8 +57,8 @@ def decide_gate(
             "accuracy_margin": accuracy_margin,
             "class_margin": class_margin,
             "min_accuracy": min_accuracy,
-            "candidate": _evidence(candidate),
-            "champion": None if champion is None else _evidence(champion),
+            "candidate": _evidence(candidate) | learned(taught[0]),
+            "champion": None if champion is None else _evidence(champion) | learned(taught[1]),
         }
     )
 
@@ -76,10 +81,13 @@ def replay_standard(evidence: Mapping[str, Any]) -> GateDecision:
         found["class_fall"] = class_falls(candidate["classes"], champion["classes"], evidence["class_margin"])
     against = [each for one, _ in found.values() for each in one]
     settled = [each for _, other in found.values() for each in other]
+    of_samples = unseen(candidate, champion)
+    against = [each.reason for each in of_samples if each.blocks] + against
+    settled += [each.reason for each in of_samples if not each.blocks]
     return GateDecision(
         promote=not against,
         reasons=tuple(against + settled),
-        verdicts=tuple(_verdict({"kind": kind, **rules[kind]}, *both) for kind, both in found.items()),
+        verdicts=(*(_verdict({"kind": kind, **rules[kind]}, *both) for kind, both in found.items()), *of_samples),
         evidence=evidence,
     )
 

@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 
 from ecosight.artifact import seal_artifact
-from ecosight.config import Config
+from ecosight.config import Config, load_config
 from ecosight.errors import Cancelled, InvalidInput, NotEnoughData, NotFound, UnreadableMedia
 from ecosight.progress import NullProgress
 from evaluation import evaluator as face
 from evaluation.evaluator import ModelEvaluator, Visualizer
 from evaluation.report import read_report
+from pipeline.wiring import open_workbench
 
 ROOT = Path(__file__).parents[2]
 Make = Callable[..., Any]
@@ -188,6 +189,13 @@ def test_the_script_measures_a_folder_on_a_named_version(toy_plugin: dict[str, s
     told = json.loads(run(*evaluate[:3], "--test-data", "main@v1/train", "--metrics", "accuracy", "--json"))
     assert told["metrics"]["accuracy"]["value"] == 0.5
     assert told["report"]["n"] == 14
+    with open_workbench(load_config(project={"root": str(tmp_path / "project")})) as bench:
+        ref = bench.datasets.get("v1.0.0").ref
+    named = {"name": ref.name, "version": ref.version, "digest": ref.digest}
+    seal_artifact(tmp_path / "model", {"labels": ["fox", "owl"], "facts": {"dataset": named}})
+    shown = run(*evaluate, "--test-data", "v1.0.0/train")
+    assert "  ! 14 of 14 samples, or others of their groups, were in the training part of main@v1\n" in shown
+    assert "part of main@v1" not in run(*evaluate, "--test-data", "v1.0.0/test")
 
 
 def test_registered_models_are_compared_by_their_names(

@@ -44,7 +44,7 @@ class Guess:
 
 @dataclass
 class Versions:
-    """One version, known by its digest, whose training part holds one recording."""
+    """One version, known by its digest, whose training and validation parts hold one recording each."""
 
     entries: list[Entry]
 
@@ -53,8 +53,8 @@ class Versions:
         return self
 
     def part(self, name: str) -> list[Entry]:
-        assert name == "train"
-        return [entry for entry in self.entries if entry.group.startswith("high0")]
+        assert name in ("train", "val")
+        return [entry for entry in self.entries if entry.group.startswith("high0" if name == "train" else "low0")]
 
 
 @pytest.fixture

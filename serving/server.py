@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import signal
@@ -77,11 +78,15 @@ class _Server(uvicorn.Server):
         self._listener, self._on_started = listener, on_started
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        host, port = self._listener.getsockname()[:2]
         try:
             await super().startup(sockets=sockets)
-        except OSError as error:  # another server began to listen there while this one loaded its model
-            host, port = self._listener.getsockname()[:2]
-            raise _taken(host, port, error) from error
+            self._listener.getsockname()  # uvloop closes a socket that cannot listen, and does not say so
+        except OSError as error:
+            self._listener.detach()  # closed already: its number may be another file's by now
+            await self.lifespan.shutdown()
+            taken = OSError(errno.EADDRINUSE, "another server began to listen there in the meantime")
+            raise _taken(host, port, taken) from error
         if self.started:
             self._on_started()
 
@@ -107,8 +112,8 @@ def _uvicorn_config(parts: ServingParts, environ: Mapping[str, str] | None) -> u
 
 @contextlib.contextmanager
 def _bound(config: Config) -> Iterator[socket.socket]:
-    """The address is this server's from now on, but nobody is let in before the model can answer: whoever comes too
-    early is refused at once, so that a load balancer goes on to the next server instead of waiting with it."""
+    """The address, where nobody listens yet. Nobody is let in before the model can answer: whoever comes too early is
+    refused at once, so that a load balancer goes on to the next server instead of waiting with it."""
     host, port = config.serving.host, config.serving.port
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]

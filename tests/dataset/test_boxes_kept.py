@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import structlog
 from numpy.typing import NDArray
 from PIL import Image
+from verbs import Command, verbs
 
 from dataset.augmenting import DatasetAugmenter, Recipe, known_boxes, open_medium
 from dataset.ingest import ingest_found
@@ -24,7 +24,6 @@ from modalities.image import ImageModality
 from pipeline.wiring import Workbench
 from training.augmentation import plan_augmentation, variant_rows
 
-Command = Callable[..., Any]
 WIDTH, HEIGHT, SIDE = 300, 200, 40
 MANY = 12
 
@@ -100,20 +99,12 @@ def label_studio(folder: Path) -> None:
 
 @pytest.fixture
 def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
-    """The verbs, in this process."""
-    from pipeline.cli import app
-
     (tmp_path / "config.yaml").write_text(
         "project: {root: ./project, modality: image}\ndataset: {near_duplicates: false}\n", "utf-8"
     )
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> Any:
-        app([*arguments, "--json"], standalone_mode=False)
-        return json.loads(capsys.readouterr().out)
-
-    yield run
-    structlog.reset_defaults()
+    with verbs(capsys) as run:
+        yield run
 
 
 @pytest.mark.parametrize("write", [coco, yolo, voc, cvat, label_studio])

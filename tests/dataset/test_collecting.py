@@ -215,7 +215,7 @@ def stop(process: subprocess.Popen[str]) -> None:
 
 
 KILLS_A_PROJECT = 5
-"""Each look reads every version, and there are some twenty more after each kill."""
+"""Each look reads every version, and after each kill there are more of them."""
 
 
 @pytest.mark.parametrize("kills", [3, pytest.param(50, marks=pytest.mark.slow)])

@@ -146,6 +146,25 @@ def test_nobody_is_let_in_before_the_server_can_answer(make_parts):
     assert tried == [errno.ECONNREFUSED]
 
 
+def test_a_server_that_another_was_quicker_than_says_so_and_stops_what_it_started(make_parts):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    done = []
+
+    class Quicker:
+        def start(self):
+            self.other = socket.create_server(("127.0.0.1", port))
+            done.append("listens")
+
+        def stop(self):
+            self.other.close()
+            done.append("stopped")
+
+    with pytest.raises(ConfigError, match=f"127.0.0.1:{port} cannot be bound"):
+        run_server(make_parts(background=(Quicker(),), serving={"port": port}), environ={})
+    assert done == ["listens", "stopped"]
+
+
 def test_the_face_names_what_there_is():
     import serving
 

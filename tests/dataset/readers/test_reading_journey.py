@@ -3,34 +3,24 @@
 from __future__ import annotations
 
 import csv
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
+from verbs import Command, verbs
 
 from ecosight.errors import Refused
 
-Command = Callable[..., Any]
 FOLDS = ("--test-fold", "1", "--val-fold", "2")
 
 
 @pytest.fixture
 def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
-    """The verbs, in this process: eight processes would take twenty seconds."""
-    from pipeline.cli import app
-
     (tmp_path / "config.yaml").write_text("project: {name: kit}\n", "utf-8")
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> Any:
-        app([*arguments, "--json"], standalone_mode=False)
-        return json.loads(capsys.readouterr().out)
-
-    yield run
-    structlog.reset_defaults()
+    with verbs(capsys) as run:
+        yield run
 
 
 def test_published_folds_and_selections_become_versions_that_do_not_change(command: Command, esc50: Any) -> None:
